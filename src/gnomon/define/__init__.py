@@ -1,0 +1,1 @@
+"""What a user declares: frozen values without I/O."""

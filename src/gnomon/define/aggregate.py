@@ -1,0 +1,191 @@
+"""Aggregates: functions over the rows of a key in a window, declared; computed in `kernels/`.
+
+What each one means, to the last bit, stands in SEMANTICS §4 and in the docs' support table, which is made from `RULES`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any, Literal
+
+import polars as pl
+
+from gnomon.define.base import Definition, Problems, put
+from gnomon.define.expressions import parse
+from gnomon.time import duration, show_duration
+from gnomon.types import DType, is_nested, is_ordered
+
+Given = str | timedelta
+
+
+@dataclass(frozen=True, slots=True)
+class Window:
+    """Covers [t - length, t): a row at t itself is not in it."""
+
+    length: int
+    """Microseconds, positive."""
+    text: str
+    """As written; part of the feature's name."""
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """What an aggregate accepts and returns."""
+
+    column: Literal["required", "optional"]
+    accepts: Callable[[DType], bool]
+    accepted: str
+    """`accepts` in words, for messages and the support table."""
+    returns: Callable[[DType], DType]
+    empty: str
+    """The value of an empty window, for the support table."""
+    needs_window: bool = False
+
+
+def _number(dtype: DType) -> bool:
+    return (dtype.is_numeric() and not isinstance(dtype, pl.Int128)) or isinstance(dtype, pl.Boolean)
+
+
+def _binary_number(dtype: DType) -> bool:
+    return _number(dtype) and not isinstance(dtype, pl.Decimal)
+
+
+def _any_type(dtype: DType) -> bool:
+    return not isinstance(dtype, pl.Null)
+
+
+def _sum_type(dtype: DType) -> DType:
+    if isinstance(dtype, pl.Decimal):
+        return pl.Decimal(38, dtype.scale)
+    return pl.Float64() if dtype.is_float() else pl.Int64()
+
+
+def _same(dtype: DType) -> DType:
+    return dtype
+
+
+def _always(dtype: DType) -> Callable[[DType], DType]:
+    return lambda _: dtype
+
+
+_INT, _FLOAT, _DURATION = _always(pl.Int64()), _always(pl.Float64()), _always(pl.Duration("us"))
+_NUMBERS, _PLAIN = "numbers and booleans", "integers, floats and booleans"
+_COMPARABLE, _ALL = "everything but lists, arrays and structs", "every type"
+
+RULES: dict[str, Rule] = {
+    "count": Rule("optional", _any_type, _ALL, _INT, "0"),
+    "sum": Rule("required", _number, _NUMBERS, _sum_type, "null"),
+    "mean": Rule("required", _number, _NUMBERS, _FLOAT, "null"),
+    "var": Rule("required", _binary_number, _PLAIN, _FLOAT, "null"),
+    "std": Rule("required", _binary_number, _PLAIN, _FLOAT, "null"),
+    "min": Rule("required", is_ordered, _COMPARABLE, _same, "null"),
+    "max": Rule("required", is_ordered, _COMPARABLE, _same, "null"),
+    "first": Rule("required", _any_type, _ALL, _same, "null"),
+    "last": Rule("required", _any_type, _ALL, _same, "null"),
+    "first_k": Rule("required", lambda d: _any_type(d), _ALL, lambda d: pl.List(d), "[]"),
+    "last_k": Rule("required", lambda d: _any_type(d), _ALL, lambda d: pl.List(d), "[]"),
+    "n_distinct": Rule("required", is_ordered, _COMPARABLE, _INT, "0"),
+    "median": Rule("required", _binary_number, _PLAIN, _FLOAT, "null"),
+    "any": Rule("required", lambda d: isinstance(d, pl.Boolean), "booleans", _always(pl.Boolean()), "null"),
+    "all": Rule("required", lambda d: isinstance(d, pl.Boolean), "booleans", _always(pl.Boolean()), "null"),
+    "time_since_last": Rule("optional", _any_type, _ALL, _DURATION, "null"),
+    "time_since_first": Rule("optional", _any_type, _ALL, _DURATION, "null"),
+    "rate": Rule("optional", _any_type, _ALL, _FLOAT, "0.0", needs_window=True),
+}
+"""Every aggregate by its name."""
+
+
+@dataclass(frozen=True, repr=False)
+class Aggregate(Definition):
+    """An aggregate with its windows: one feature for each window, or one over all rows before t.
+
+    Made by `gn.count`, `gn.sum`, …, whose docstrings tell the arguments.
+    """
+
+    function: str
+    column: str | None = None
+    expr: str | None = None
+    windows: tuple[Window, ...] = ()
+    where: str | None = None
+    limit: int | None = None
+    offset: int = 0
+    """Microseconds by which the window ends before t."""
+    default: Any = None
+    include_request: bool = False
+    name: str | None = None
+    k: int | None = None
+    ddof: int | None = None
+    nulls: Literal["skip", "keep"] = "skip"
+    distinct: bool = False
+
+    def __post_init__(self) -> None:
+        problems = Problems(f"gn.{self.function}({self.column or self.expr or ''})")
+        rule = RULES[self.function]
+        if self.column is not None and self.expr is not None:
+            problems.add("`column` and `expr` exclude each other", at="expr")
+        if rule.column == "required" and self.column is None and self.expr is None:
+            problems.add("a column or an `expr` is needed", at="column")
+        for field in ("expr", "where"):
+            if getattr(self, field) is not None:
+                problems.attempt(parse, getattr(self, field), at=field)
+        if self.name is not None:
+            problems.name(self.name)
+        windows = [_window(w, problems) for w in _listed(self.windows)]
+        if rule.needs_window and not windows:
+            problems.add(f"`{self.function}` needs a window", at="windows", hint='such as windows=["1h"]')
+        offset = problems.attempt(duration, self.offset, at="offset") or 0
+        if offset < 0:
+            problems.add("an offset cannot be negative", at="offset", hint="it would look into the future")
+        _whole(self.limit, "limit", 1, problems)
+        _whole(self.k, "k", 1, problems)
+        if self.ddof not in (None, 0, 1):
+            problems.add(f"ddof must be 0 or 1, found {self.ddof!r}", at="ddof")
+        if self.nulls not in ("skip", "keep"):
+            problems.add(f'nulls must be "skip" or "keep", found {self.nulls!r}', at="nulls")
+        if self.include_request and offset:
+            problems.add(
+                "`include_request` and `offset` exclude each other",
+                at="include_request",
+                hint="the request's own row is at t, outside a window that ends before t",
+            )
+        put(self, windows=tuple(w for w in windows if w), offset=offset)
+        problems.done()
+
+    @property
+    def base_name(self) -> str:
+        """The feature's name without the window."""
+        if self.name is not None:
+            return self.name
+        return f"{self.column}_{self.function}" if self.column else self.function
+
+    def names(self) -> Iterator[tuple[str, Window | None]]:
+        """The name and window of each feature it makes."""
+        if not self.windows:
+            yield self.base_name, None
+        for window in self.windows:
+            yield f"{self.base_name}_{window.text}", window
+
+
+def _listed(value: Any) -> Sequence[Any]:
+    if value is None:
+        return ()
+    return (value,) if isinstance(value, str | timedelta | Window) else value
+
+
+def _window(given: Any, problems: Problems) -> Window | None:
+    if isinstance(given, Window):
+        return given
+    length = problems.attempt(duration, given, at="windows")
+    if length is None:
+        return None
+    if length <= 0:
+        problems.add(f"the window `{given}` is not positive", at="windows")
+        return None
+    return Window(length, given.strip() if isinstance(given, str) else show_duration(length))
+
+
+def _whole(value: Any, what: str, least: int, problems: Problems) -> None:
+    if value is not None and (not isinstance(value, int) or isinstance(value, bool) or value < least):
+        problems.add(f"`{what}` must be a whole number of at least {least}, found {value!r}", at=what)

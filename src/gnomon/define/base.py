@@ -1,0 +1,104 @@
+"""What all definitions share: frozen values that print well, and the rules for names."""
+
+from __future__ import annotations
+
+import dataclasses
+import html
+import re
+from collections.abc import Mapping
+from typing import Any
+
+from gnomon.errors import DefinitionError, GnomonError, Problem
+
+_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_\-]*")
+
+
+class Definition:
+    """Base of the frozen dataclasses that users declare. Equal when all their fields are."""
+
+    def __repr__(self) -> str:
+        shown = [
+            f"{f.name}={getattr(self, f.name)!r}"
+            for f in dataclasses.fields(self)  # type: ignore[arg-type]
+            if f.repr and not _is_default(f, getattr(self, f.name))
+        ]
+        return f"{type(self).__name__}({', '.join(shown)})"
+
+    def _repr_html_(self) -> str:
+        rows = "".join(
+            f"<tr><th style='text-align:left'>{html.escape(f.name)}</th><td>{_cell(getattr(self, f.name))}</td></tr>"
+            for f in dataclasses.fields(self)  # type: ignore[arg-type]
+            if f.repr and not _is_default(f, getattr(self, f.name))
+        )
+        return f"<table><caption>{html.escape(type(self).__name__)}</caption>{rows}</table>"
+
+
+def _is_default(field: dataclasses.Field[Any], value: Any) -> bool:
+    return (
+        field.default is not dataclasses.MISSING
+        and bool(value == field.default)
+        and type(value) is type(field.default)
+    )
+
+
+def _cell(value: Any) -> str:
+    if isinstance(value, tuple) and value and all(isinstance(v, Definition) for v in value):
+        return "<br>".join(html.escape(repr(v)) for v in value)
+    return html.escape(value if isinstance(value, str) else repr(value))
+
+
+def put(definition: Any, **values: Any) -> None:
+    """Set normalised fields of a frozen dataclass, in its `__post_init__` only."""
+    for name, value in values.items():
+        object.__setattr__(definition, name, value)
+
+
+def pairs(value: Any, what: str, problems: Problems) -> tuple[tuple[str, Any], ...]:
+    """A mapping as a hashable tuple of pairs, in its own order."""
+    if value is None:
+        return ()
+    if isinstance(value, Mapping):
+        return tuple(value.items())
+    if isinstance(value, tuple) and all(isinstance(v, tuple) and len(v) == 2 for v in value):
+        return value
+    problems.add(f"`{what}` must be a dict, found {type(value).__name__}")
+    return ()
+
+
+class Problems:
+    """Collects everything that is wrong with one definition, to be raised at once."""
+
+    def __init__(self, where: str) -> None:
+        self.where = where
+        self.found: list[Problem] = []
+
+    def add(self, what: str, *, at: str | None = None, hint: str | None = None) -> None:
+        self.found.append(Problem(what, f"{self.where}.{at}" if at else self.where, hint))
+
+    def name(self, value: Any, what: str = "name") -> None:
+        """Check the name of an object."""
+        if not isinstance(value, str) or not _NAME.fullmatch(value):
+            self.add(
+                f"`{value}` is not a usable {what}",
+                hint="letters, digits, `_` and `-`, not beginning with a digit",
+            )
+        elif value.startswith("__"):
+            self.add(f"`{value}` is reserved", hint="names beginning with `__` belong to the store")
+
+    def attempt(self, make: Any, *args: Any, at: str | None = None) -> Any:
+        """Call `make(*args)`; keep a gnomon error as a problem and return None."""
+        try:
+            return make(*args)
+        except GnomonError as error:
+            for problem in error.problems:
+                self.add(problem.what, at=at, hint=problem.hint)
+            return None
+
+    def done(self) -> None:
+        if self.found:
+            raise DefinitionError(self.found)
+
+
+def version_of(value: Any, problems: Problems) -> None:
+    if not isinstance(value, int) or isinstance(value, bool) or value < 1:
+        problems.add(f"version {value!r} is not a positive whole number", at="version")

@@ -1,0 +1,135 @@
+"""Row expressions: SQL text over the columns of one row.
+
+Only element-wise, deterministic functions are allowed, so that no way of cutting the data into chunks can
+change a value. Decimal literals are Float64 (SEMANTICS §4).
+"""
+
+from __future__ import annotations
+
+import re
+from functools import lru_cache
+
+import polars as pl
+
+from gnomon.errors import DefinitionError, nearest
+
+ALLOWED_FUNCTIONS: frozenset[str] = frozenset(
+    # numbers
+    "abs ceil ceiling floor round trunc truncate sign sqrt cbrt exp ln log log10 log1p log2 pow power mod div "
+    "sin cos tan asin acos atan atan2 sinh cosh tanh degrees radians pi greatest least "
+    # conditions
+    "coalesce ifnull nullif if case cast try_cast "
+    # text
+    "lower upper initcap length len char_length character_length octet_length bit_length concat concat_ws left "
+    "right substr substring trim ltrim rtrim btrim replace reverse starts_with ends_with strpos position "
+    "regexp_like split_part lpad rpad "
+    # time
+    "extract date_part date timestamp strptime "
+    # lists
+    "array_length array_contains array_get array_to_string "
+    # words that stand before a parenthesis
+    "and or not in between like ilike when then else end as any distinct from is interval values "
+    "double float real int integer bigint smallint tinyint decimal numeric varchar text char boolean time".split()
+)
+"""Functions, and words that may stand before a parenthesis, in lower case."""
+
+_FORBIDDEN_WORDS = frozenset(
+    "current_timestamp current_date current_time localtime localtimestamp over".split()
+)
+_TOKENS = re.compile(
+    r"""'(?:[^']|'')*'            # text
+      | "(?:[^"]|"")*"            # a quoted column
+      | (?:\d+\.\d*|\.\d+)(?:[eE][+-]?\d+)?   # a decimal literal
+      | [A-Za-z_]\w*(?:\s*\()?    # a word, perhaps called
+      | \d+(?:[eE][+-]?\d+)?      # a whole number
+      | .""",
+    re.VERBOSE | re.DOTALL,
+)
+_DECIMAL = re.compile(r"(\d+\.\d*|\.\d+)")
+_FORBIDDEN_NODES = (
+    "Agg",
+    "Window",
+    "Over",
+    "Explode",
+    "Rolling",
+    "Sort",
+    "SortBy",
+    "Filter",
+    "Slice",
+    "Gather",
+    "Len",
+)
+_NODE = re.compile(r'"(' + "|".join(_FORBIDDEN_NODES) + r')"\s*[:\]}},]')
+
+
+def _rewrite(text: str) -> tuple[str, list[str]]:
+    """The text with Float64 literals, and the names of what it calls that is not allowed."""
+    out, refused = [], []
+    for match in _TOKENS.finditer(text):
+        token = match.group()
+        if _DECIMAL.match(token) and "e" not in token.lower():
+            token += "e0"
+        elif token[0].isalpha() or token[0] == "_":
+            word = token.rstrip("(").strip().lower()
+            if word in _FORBIDDEN_WORDS or (token.endswith("(") and word not in ALLOWED_FUNCTIONS):
+                refused.append(word)
+        out.append(token)
+    return "".join(out), refused
+
+
+@lru_cache(maxsize=4096)
+def parse(text: str) -> pl.Expr:
+    """The Polars expression of a row expression.
+
+    Raises: DefinitionError if it does not parse, or is not element-wise and deterministic.
+    """
+    rewritten, refused = _rewrite(text)
+    if refused:
+        name = refused[0].upper()
+        close = nearest(refused[0], ALLOWED_FUNCTIONS)
+        raise DefinitionError(
+            f"`{name}` is not allowed in the row expression `{text}`",
+            hint="a row expression sees one row: no aggregates, windows, NOW() or random functions"
+            + (f"; did you mean `{close.upper()}`?" if close else ""),
+        )
+    try:
+        expr = pl.sql_expr(rewritten)
+        # The tree is read as text: it is the only form that Polars gives out whole.
+        tree = expr.meta.serialize(format="json")
+    except (pl.exceptions.PolarsError, ValueError) as error:
+        raise DefinitionError(
+            f"the row expression `{text}` cannot be read: {error}",
+            hint="write SQL over the source's columns, such as `wind_gust > 30 OR visib < 1`",
+        ) from None
+    found = _NODE.search(tree)
+    if found:
+        raise DefinitionError(
+            f"the row expression `{text}` is not element-wise (it contains {found[1]})",
+            hint="a row expression sees one row at a time",
+        )
+    return expr
+
+
+@lru_cache(maxsize=4096)
+def columns_of(text: str) -> tuple[str, ...]:
+    """The source columns that a row expression reads, sorted."""
+    return tuple(sorted(set(parse(text).meta.root_names())))
+
+
+def dtype_of(text: str, schema: dict[str, pl.DataType]) -> pl.DataType:
+    """The type of a row expression over columns of the given types.
+
+    Raises: DefinitionError naming unknown columns or mismatched types.
+    """
+    expr = parse(text)
+    for name in columns_of(text):
+        if name not in schema:
+            close = nearest(name, schema)
+            raise DefinitionError(
+                f"column `{name}` of the expression `{text}` not found",
+                hint=f"did you mean `{close}`?" if close else f"columns: {', '.join(list(schema)[:20])}",
+            )
+    try:
+        return pl.LazyFrame(schema=schema).select(expr.alias("x")).collect_schema()["x"]
+    except pl.exceptions.PolarsError as error:
+        raise DefinitionError(f"the expression `{text}` does not fit its columns: {error}") from None

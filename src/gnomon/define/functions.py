@@ -1,0 +1,127 @@
+"""The functions by which users declare aggregates: `gn.count`, `gn.sum`, …
+
+All take, by keyword: `expr`, SQL over one row in the place of a column; `windows`, lengths such as `["1h", "7d"]`,
+none meaning all rows before t; `where`, a condition on rows; `limit`, only the newest n of the rows that remain;
+`offset`, how long before t the window ends; `default`, the value in the place of null; `include_request`, whether
+the request's own row counts, as the last; `name`, in the place of `{column}_{function}`.
+
+Values, empty windows and types: SEMANTICS §4. Raises: DefinitionError with all problems of the call at once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, Literal, TypedDict, Unpack
+
+from gnomon.define.aggregate import Aggregate, Given
+
+
+class Common(TypedDict, total=False):
+    """The keywords that every aggregate takes."""
+
+    expr: str | None
+    windows: Given | Sequence[Given]
+    where: str | None
+    limit: int | None
+    offset: Given | int
+    default: Any
+    include_request: bool
+    name: str | None
+
+
+def count(column: str | None = None, **common: Unpack[Common]) -> Aggregate:
+    """Number of rows; with a column, of its non-null values. Int64, 0 when empty."""
+    return Aggregate("count", column, **common)  # type: ignore[arg-type]
+
+
+def sum(column: str | None = None, **common: Unpack[Common]) -> Aggregate:
+    """The exact sum, rounded once. Int64, Float64 or Decimal(38, s); null when empty; overflow is an error."""
+    return Aggregate("sum", column, **common)  # type: ignore[arg-type]
+
+
+def mean(column: str | None = None, **common: Unpack[Common]) -> Aggregate:
+    """The exact sum rounded to Float64, divided by the number of values. Null when empty."""
+    return Aggregate("mean", column, **common)  # type: ignore[arg-type]
+
+
+def var(column: str | None = None, *, ddof: int = 1, **common: Unpack[Common]) -> Aggregate:
+    """Variance from exact sums. Null when there are not more than `ddof` values."""
+    return Aggregate("var", column, ddof=ddof, **common)  # type: ignore[arg-type]
+
+
+def std(column: str | None = None, *, ddof: int = 1, **common: Unpack[Common]) -> Aggregate:
+    """Square root of `var`."""
+    return Aggregate("std", column, ddof=ddof, **common)  # type: ignore[arg-type]
+
+
+def min(column: str | None = None, **common: Unpack[Common]) -> Aggregate:
+    """The least value. -0.0 < 0.0; NaN only if there is nothing else; text by code point."""
+    return Aggregate("min", column, **common)  # type: ignore[arg-type]
+
+
+def max(column: str | None = None, **common: Unpack[Common]) -> Aggregate:
+    """The greatest value. -0.0 < 0.0; NaN only if there is nothing else; text by code point."""
+    return Aggregate("max", column, **common)  # type: ignore[arg-type]
+
+
+def first(
+    column: str | None = None, *, nulls: Literal["skip", "keep"] = "skip", **common: Unpack[Common]
+) -> Aggregate:
+    """The value of the first row in order (event time, declared known_at, row id)."""
+    return Aggregate("first", column, nulls=nulls, **common)  # type: ignore[arg-type]
+
+
+def last(
+    column: str | None = None, *, nulls: Literal["skip", "keep"] = "skip", **common: Unpack[Common]
+) -> Aggregate:
+    """The value of the last row in order (event time, declared known_at, row id)."""
+    return Aggregate("last", column, nulls=nulls, **common)  # type: ignore[arg-type]
+
+
+def first_k(
+    column: str | None = None, k: int = 1, *, distinct: bool = False, **common: Unpack[Common]
+) -> Aggregate:
+    """The first k values in order, oldest first. A list, empty when there is none."""
+    return Aggregate("first_k", column, k=k, distinct=distinct, **common)  # type: ignore[arg-type]
+
+
+def last_k(
+    column: str | None = None, k: int = 1, *, distinct: bool = False, **common: Unpack[Common]
+) -> Aggregate:
+    """The last k values in order, newest first. A list, empty when there is none."""
+    return Aggregate("last_k", column, k=k, distinct=distinct, **common)  # type: ignore[arg-type]
+
+
+def n_distinct(column: str | None = None, **common: Unpack[Common]) -> Aggregate:
+    """Number of different non-null values, exact. NaN is one value, and so are 0.0 and -0.0."""
+    return Aggregate("n_distinct", column, **common)  # type: ignore[arg-type]
+
+
+def median(column: str | None = None, **common: Unpack[Common]) -> Aggregate:
+    """The middle value, or the mean of the two middle values: the exact quantile at one half."""
+    return Aggregate("median", column, **common)  # type: ignore[arg-type]
+
+
+def any(column: str | None = None, **common: Unpack[Common]) -> Aggregate:
+    """Whether some value is true. Null when there is none."""
+    return Aggregate("any", column, **common)  # type: ignore[arg-type]
+
+
+def all(column: str | None = None, **common: Unpack[Common]) -> Aggregate:
+    """Whether all values are true. Null when there is none."""
+    return Aggregate("all", column, **common)  # type: ignore[arg-type]
+
+
+def time_since_last(column: str | None = None, **common: Unpack[Common]) -> Aggregate:
+    """t minus the event time of the last row (with a non-null value, if a column is given). Duration in µs."""
+    return Aggregate("time_since_last", column, **common)  # type: ignore[arg-type]
+
+
+def time_since_first(column: str | None = None, **common: Unpack[Common]) -> Aggregate:
+    """t minus the event time of the first row (with a non-null value, if a column is given). Duration in µs."""
+    return Aggregate("time_since_first", column, **common)  # type: ignore[arg-type]
+
+
+def rate(column: str | None = None, **common: Unpack[Common]) -> Aggregate:
+    """Rows (or non-null values) per second of the window. 0.0 when empty; needs a window."""
+    return Aggregate("rate", column, **common)  # type: ignore[arg-type]

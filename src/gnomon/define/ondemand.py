@@ -1,0 +1,150 @@
+"""On-demand features: functions of features and request values, computed when asked for."""
+
+from __future__ import annotations
+
+import hashlib
+import inspect
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from gnomon.define.base import Definition, Problems, pairs, put, version_of
+from gnomon.define.group import Selection
+from gnomon.types import DType, as_dtype
+
+
+@dataclass(frozen=True, repr=False)
+class Request(Definition):
+    """A value that comes with the request: a spine column in training, a request field online."""
+
+    name: str
+    dtype: Any
+
+    def __post_init__(self) -> None:
+        problems = Problems(f"request {self.name}")
+        problems.name(self.name)
+        put(self, dtype=problems.attempt(as_dtype, self.dtype, at="dtype"))
+        problems.done()
+
+
+@dataclass(frozen=True, repr=False)
+class OnDemand(Definition):
+    """A function of named inputs, Series in, Series out; made by `gn.on_demand`.
+
+    The function is found again by `module` and `qualname`; `source_hash` tells whether it is still the same code.
+    Nothing is pickled. Calling the object calls the function.
+    """
+
+    name: str
+    inputs: tuple[Selection | Request, ...]
+    returns: tuple[tuple[str, DType], ...]
+    module: str
+    qualname: str
+    source_hash: str
+    version: int = 1
+    description: str = ""
+    owner: str = ""
+    tags: tuple[tuple[str, str], ...] = ()
+    function: Callable[..., Any] | None = field(default=None, compare=False, repr=False)
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        assert self.function is not None
+        return self.function(*args, **kwargs)
+
+    @property
+    def ref(self) -> str:
+        return f"{self.name}@{self.version}"
+
+    @property
+    def input_names(self) -> tuple[str, ...]:
+        return tuple(i.name for i in self.inputs)
+
+
+def source_hash(function: Callable[..., Any]) -> str:
+    """Digest of a function's source text; of its compiled code where the text cannot be had (a bare console)."""
+    try:
+        text = inspect.getsource(function)
+    except (OSError, TypeError):
+        code = function.__code__
+        text = repr((code.co_code, code.co_consts, code.co_names))
+    return hashlib.sha256(inspect.cleandoc(text).encode()).hexdigest()[:16]
+
+
+def on_demand(
+    *,
+    inputs: Sequence[Selection | Request],
+    returns: Mapping[str, Any],
+    version: int = 1,
+    description: str = "",
+    owner: str = "",
+    tags: Mapping[str, str] | None = None,
+) -> Callable[[Callable[..., Any]], OnDemand]:
+    """Declare a function as an on-demand feature.
+
+    The function gets one Series for each input, by parameter name where all names match, else in order, and returns
+    one Series, or as many as `returns` names as a dict or a tuple. It must be a plain function of its inputs, row by row:
+    `apply` probes it whole, one by one and permuted, and refuses it if the bits differ.
+
+    Raises: DefinitionError with all problems at once.
+    """
+
+    def declare(function: Callable[..., Any]) -> OnDemand:
+        name = function.__name__
+        problems = Problems(f"on-demand {name}")
+        problems.name(name)
+        version_of(version, problems)
+        for i, given in enumerate(inputs):
+            if not isinstance(given, Selection | Request):
+                problems.add(
+                    f"`{given!r}` is not an input",
+                    at=f"inputs[{i}]",
+                    hint='use group["feature"] or gn.Request(name, dtype)',
+                )
+        if problems.found:
+            problems.done()
+        names = [given.name for given in inputs]
+        for twice in sorted({n for n in names if names.count(n) > 1}):
+            problems.add(
+                f"the input `{twice}` is named twice", at="inputs", hint="use group.renamed(prefix=…)"
+            )
+        parameters = [
+            p
+            for p in inspect.signature(function).parameters.values()
+            if p.kind is not inspect.Parameter.VAR_KEYWORD
+        ]
+        if len(parameters) != len(names):
+            problems.add(
+                f"the function takes {len(parameters)} parameters, but {len(names)} inputs are declared",
+                at="inputs",
+            )
+        types = [
+            (output, problems.attempt(as_dtype, dtype, at=f"returns[{output}]"))
+            for output, dtype in pairs(returns, "returns", problems)
+        ]
+        for output, _ in types:
+            problems.name(output, "output name")
+        if not types:
+            problems.add(
+                "`returns` must name at least one output", at="returns", hint='returns={"name": pl.Float64}'
+            )
+        if "<locals>" in function.__qualname__ or name == "<lambda>":
+            problems.add(
+                "the function cannot be imported again",
+                hint="define it with `def` at the top level of a module",
+            )
+        problems.done()
+        return OnDemand(
+            name=name,
+            inputs=tuple(inputs),
+            returns=tuple(types),
+            module=function.__module__,
+            qualname=function.__qualname__,
+            source_hash=source_hash(function),
+            version=version,
+            description=description or inspect.getdoc(function) or "",
+            owner=owner,
+            tags=pairs(tags, "tags", problems),
+            function=function,
+        )
+
+    return declare
