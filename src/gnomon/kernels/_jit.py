@@ -1,9 +1,10 @@
 """How kernels are compiled, and where their machine code is kept.
 
-Numba's own disk cache looks only at the file of the function that it loads: after a change in a helper of another
-module it would go on computing the old value. Ours is keyed by everything that can change a bit (`kernel_key`).
-Each compiled signature is one file, named by a digest of that signature and written atomically; Numba's shared index
-file would let two processes that compile two signatures at once load each other's code.
+Numba's own disk cache looks only at the file of the function that it loads: after a change in a helper of
+another module it would go on computing the old value. Ours is keyed by everything that can change a bit
+(`kernel_key`). Each compiled signature is one file, named by a digest of that signature and written
+atomically; Numba's shared index file would let two processes that compile two signatures at once load each
+other's code.
 """
 
 from __future__ import annotations
@@ -36,12 +37,16 @@ F = TypeVar("F", bound=Callable[..., Any])
 def kernel_key() -> str:
     """Return the hex digest of all that decides what the kernels compute.
 
-    That is: the source of every module in this folder, the versions of Python, Numba, llvmlite and NumPy, and the
-    name and features of the CPU that is compiled for. Answers are promised to be equal bit by bit under one key.
+    That is: the source of every module in this folder, the versions of Python, Numba, llvmlite and NumPy, and
+    the name and features of the CPU that is compiled for. Answers are promised to be equal bit by bit under
+    one key.
     """
     digest = hashlib.blake2b(digest_size=16)
     parts = [
-        *(path.name.encode() + b"\0" + path.read_bytes() for path in sorted(Path(__file__).parent.glob("*.py"))),
+        *(
+            path.name.encode() + b"\0" + path.read_bytes()
+            for path in sorted(Path(__file__).parent.glob("*.py"))
+        ),
         repr(sys.version_info[:3]).encode(),
         numba.__version__.encode(),
         llvm.llvm_version_info.__repr__().encode(),
@@ -57,10 +62,11 @@ def kernel_key() -> str:
 
 @cache
 def cache_folder() -> Path | None:
-    """Return the folder that holds the machine code of this `kernel_key`; None where no folder can be written.
+    """Return the folder of the machine code of this `kernel_key`; None where no folder can be written.
 
-    `GNOMON_CACHE_DIR` names the base; else it is the user's cache folder; else one below the temporary folder that
-    belongs to this user alone (what is loaded from it is run, so a folder that others can write is never used).
+    `GNOMON_CACHE_DIR` names the base; else it is the user's cache folder; else one below the temporary folder
+    that belongs to this user alone (what is loaded from it is run, so a folder that others can write is never
+    used).
     """
     for base in _cache_bases():
         folder = base / "kernels" / kernel_key()
@@ -90,18 +96,23 @@ def _cache_bases() -> list[Path]:
 
 
 def _is_trusted(base: Path) -> bool:
-    """Whether `base` lies outside the folder that all users share, or belongs to this user alone."""
-    if not hasattr(os, "getuid") or Path(tempfile.gettempdir()) not in base.parents:
+    """Whether `base` was named, lies outside the folder that users share, or belongs to this user alone."""
+    named = "GNOMON_CACHE_DIR" in os.environ
+    if named or not hasattr(os, "getuid") or Path(tempfile.gettempdir()) not in base.parents:
         return True
     found = base.lstat()
-    return found.st_uid == os.getuid() and stat.S_ISDIR(found.st_mode) and not stat.S_IMODE(found.st_mode) & 0o077
+    return (
+        found.st_uid == os.getuid()
+        and stat.S_ISDIR(found.st_mode)
+        and not stat.S_IMODE(found.st_mode) & 0o077
+    )
 
 
 class _Locator(_CacheLocator):  # type: ignore[misc]
-    """Every kernel lives in `cache_folder()`; freshness needs no stamp, because the folder's name is the key."""
+    """Every kernel lives in `cache_folder()`, whose name is the key: freshness needs no stamp."""
 
     def ensure_cache_path(self) -> None:
-        """Nothing to do: `cache_folder()` tried it, and a disk that fills up later is met when a file is saved."""
+        """Nothing to do: `cache_folder()` tried it; a disk that fills up later is met when saving."""
 
     def get_cache_path(self) -> str:
         return str(cache_folder())
@@ -129,7 +140,7 @@ class _Reducer(CompileResultCacheImpl):  # type: ignore[misc]
 class _Files:
     """One file a compiled signature."""
 
-    def __init__(self, base: str) -> None:
+    def __init__(self, base: Path) -> None:
         self._base = base
 
     def _path(self, key: object) -> Path:
@@ -137,7 +148,7 @@ class _Files:
 
     def load(self, key: object) -> Any:
         try:
-            return pickle.loads(self._path(key).read_bytes())
+            return pickle.loads(self._path(key).read_bytes())  # noqa: S301 — see `cache_folder`
         except (OSError, EOFError, pickle.UnpicklingError):
             # Never written, or cut short by a power failure: compiling again gives the same code.
             return None
@@ -153,7 +164,7 @@ class _Files:
             temporary.unlink(missing_ok=True)
 
     def flush(self) -> None:
-        for path in Path(self._base).parent.glob(f"{Path(self._base).name}-*.nbc"):
+        for path in self._base.parent.glob(f"{self._base.name}-*.nbc"):
             path.unlink(missing_ok=True)
 
 
@@ -162,11 +173,11 @@ class _Cache(FunctionCache):  # type: ignore[misc]
 
     def __init__(self, py_func: Callable[..., Any]) -> None:
         super().__init__(py_func)
-        self._cache_file = _Files(os.path.join(self._cache_path, self._impl.filename_base))
+        self._cache_file = _Files(Path(self._cache_path) / self._impl.filename_base)
 
 
 def njit(function: F) -> F:
-    """Compile an entry point: no GIL while it runs, IEEE division, machine code kept on disk by `kernel_key`."""
+    """Compile an entry point: no GIL, IEEE division, machine code kept on disk by `kernel_key`."""
     compiled = numba.njit(nogil=True, error_model="numpy")(function)
     # A plain function comes back under NUMBA_DISABLE_JIT, which debuggers and coverage use.
     if isinstance(compiled, Dispatcher) and cache_folder() is not None:
