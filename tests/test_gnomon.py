@@ -1,0 +1,45 @@
+"""The names of the package itself: loaded late, yet seen by type checkers and by completion."""
+
+from __future__ import annotations
+
+import ast
+import builtins
+import tomllib
+from pathlib import Path
+
+import pytest
+
+import gnomon
+
+ROOT = Path(__file__).parents[1]
+
+
+def test_version_is_the_one_that_is_packaged():
+    assert gnomon.__version__ == tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["version"]
+
+
+def test_star_import_shadows_no_builtin():
+    assert not set(gnomon.__all__) & set(dir(builtins))
+
+
+def test_every_public_name_loads_and_is_listed():
+    for name in gnomon.__all__:
+        assert getattr(gnomon, name) is not None
+        assert name in dir(gnomon)
+
+
+def test_unknown_name_is_an_attribute_error():
+    with pytest.raises(AttributeError, match="no_such_name"):
+        _ = gnomon.no_such_name
+
+
+def test_type_checkers_see_the_names_that_are_loaded_late():
+    source = ast.parse((ROOT / "src" / "gnomon" / "__init__.py").read_text())
+    [guarded] = [node for node in source.body if isinstance(node, ast.If)]
+    declared = {
+        alias.asname or alias.name: node.module
+        for node in guarded.body
+        if isinstance(node, ast.ImportFrom)
+        for alias in node.names
+    }
+    assert declared == gnomon._MODULE_OF
