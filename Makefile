@@ -47,7 +47,7 @@ format: $(ALL)
 
 clean:
 	rm -rf build dist .import_linter_cache .mypy_cache .pytest_cache .ruff_cache .hypothesis bench/.data
-	find src tests bench -name __pycache__ -type d -prune -exec rm -rf {} +
+	find . -path './$(VENV)' -prune -o -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # Only what a first look needs, so that it comes soon.
 $(DEMO): pyproject.toml constraints.txt | $(BIN)/python
@@ -62,7 +62,8 @@ $(BIN)/python:
 	@for python in $(CANDIDATES); do \
 	    if "$$python" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; then \
 	        echo "making $(VENV) with $$("$$python" --version)"; \
-	        exec "$$python" -m venv $(VENV); \
+	        "$$python" -m venv $(VENV) && exit; \
+	        rm -rf $(VENV); exit 1; \
 	    fi; \
 	done; \
 	echo "Gnomon needs Python 3.11 or newer, and none of these is: $(CANDIDATES)" >&2; \
