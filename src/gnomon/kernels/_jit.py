@@ -178,13 +178,14 @@ class _Cache(FunctionCache):  # type: ignore[misc]
 
 def njit(function: F) -> F:
     """Compile an entry point: no GIL, IEEE division, machine code kept on disk by `kernel_key`."""
-    compiled = numba.njit(nogil=True, error_model="numpy")(function)
+    compiled: F = numba.njit(nogil=True, error_model="numpy")(function)
     # A plain function comes back under NUMBA_DISABLE_JIT, which debuggers and coverage use.
     if isinstance(compiled, Dispatcher) and cache_folder() is not None:
         compiled._cache = _Cache(function)
-    return compiled  # type: ignore[no-any-return]
+    return compiled
 
 
 def inline(function: F) -> F:
     """Compile a helper that becomes part of each kernel that calls it; it leaves no file of its own."""
-    return numba.njit(nogil=True, error_model="numpy", forceinline=True)(function)  # type: ignore[no-any-return]
+    compiled: F = numba.njit(nogil=True, error_model="numpy", forceinline=True)(function)
+    return compiled

@@ -110,12 +110,12 @@ def slide_decimals(
             add_decimal(state, high[row], low[row], 1)
         start = lo[i]
         end = hi[i]
-        if len(xok) and xok[i]:
+        own = len(xok) != 0 and xok[i] != 0
+        if own:
             add_decimal(state, xhigh[i], xlow[i], 1)
-            result = finish_decimal(state, end - start + 1, scale, number)
+        result = finish_decimal(state, end - start + own, scale, number)
+        if own:
             add_decimal(state, xhigh[i], xlow[i], -1)
-        else:
-            result = finish_decimal(state, end - start, scale, number)
         write_decimal(at[i], result, out_high, out_low, ok_sum, out_mean, ok_mean)
 
 
@@ -136,12 +136,12 @@ def replay_decimals(
                 add_decimal(state, high[row], low[row], sign)
                 n += sign
         done = tape_end[i]
-        if len(xok) and xok[i]:
+        own = len(xok) != 0 and xok[i] != 0
+        if own:
             add_decimal(state, xhigh[i], xlow[i], 1)
-            result = finish_decimal(state, n + 1, scale, number)
+        result = finish_decimal(state, n + own, scale, number)
+        if own:
             add_decimal(state, xhigh[i], xlow[i], -1)
-        else:
-            result = finish_decimal(state, n, scale, number)
         write_decimal(at[i], result, out_high, out_low, ok_sum, out_mean, ok_mean)
 
 

@@ -177,14 +177,14 @@ def slide_moments(code, real, base, limbs, ddof, lo, hi, at, xcode, xok, out_var
             add_square(squares, code[row], 1, real, base)
         start = lo[i]
         end = hi[i]
-        if len(xok) and xok[i]:
+        own = len(xok) != 0 and xok[i] != 0
+        if own:
             add_term(state, xcode[i], 1, real, base)
             add_square(squares, xcode[i], 1, real, base)
-            result = finish_moments(state, squares, end - start + 1, ddof, base, scratch)
+        result = finish_moments(state, squares, end - start + own, ddof, base, scratch)
+        if own:
             add_term(state, xcode[i], -1, real, base)
             add_square(squares, xcode[i], -1, real, base)
-        else:
-            result = finish_moments(state, squares, end - start, ddof, base, scratch)
         write_moments(at[i], result, out_var, ok_var, out_std, ok_std)
 
 
@@ -207,14 +207,14 @@ def replay_moments(
                 add_square(squares, code[row], sign, real, base)
                 n += sign
         done = tape_end[i]
-        if len(xok) and xok[i]:
+        own = len(xok) != 0 and xok[i] != 0
+        if own:
             add_term(state, xcode[i], 1, real, base)
             add_square(squares, xcode[i], 1, real, base)
-            result = finish_moments(state, squares, n + 1, ddof, base, scratch)
+        result = finish_moments(state, squares, n + own, ddof, base, scratch)
+        if own:
             add_term(state, xcode[i], -1, real, base)
             add_square(squares, xcode[i], -1, real, base)
-        else:
-            result = finish_moments(state, squares, n, ddof, base, scratch)
         write_moments(at[i], result, out_var, ok_var, out_std, ok_std)
 
 

@@ -34,7 +34,7 @@ def slide_count(lo, hi, at, xok, out, ok):
     lo, hi, at: int64[q] · xok: uint8[q] or length 0 · out: int64[·], ok: uint8[·] are written at `at`
     """
     for i in range(len(lo)):
-        out[at[i]] = hi[i] - lo[i] + (1 if len(xok) and xok[i] else 0)
+        out[at[i]] = hi[i] - lo[i] + (len(xok) != 0 and xok[i] != 0)
         ok[at[i]] = 1
 
 
@@ -48,7 +48,7 @@ def replay_count(tape, tape_end, pos, at, xok, out, ok):
             if pos[tape[step] >> 1] >= 0:
                 n += 1 - 2 * (tape[step] & 1)
         done = tape_end[i]
-        out[at[i]] = n + (1 if len(xok) and xok[i] else 0)
+        out[at[i]] = n + (len(xok) != 0 and xok[i] != 0)
         ok[at[i]] = 1
 
 
@@ -129,12 +129,12 @@ def slide_sums(code, real, base, limbs, lo, hi, at, xcode, xok, out_sum, ok_sum,
             add_term(state, code[row], 1, real, base)
         start = lo[i]
         end = hi[i]
-        if len(xok) and xok[i]:
+        own = len(xok) != 0 and xok[i] != 0
+        if own:
             add_term(state, xcode[i], 1, real, base)
-            result = finish_sum(state, end - start + 1, real, base, scratch)
+        result = finish_sum(state, end - start + own, real, base, scratch)
+        if own:
             add_term(state, xcode[i], -1, real, base)
-        else:
-            result = finish_sum(state, end - start, real, base, scratch)
         write_sum(at[i], result, out_sum, ok_sum, out_mean, ok_mean)
 
 
@@ -160,12 +160,12 @@ def replay_sums(
                 add_term(state, code[row], sign, real, base)
                 n += sign
         done = tape_end[i]
-        if len(xok) and xok[i]:
+        own = len(xok) != 0 and xok[i] != 0
+        if own:
             add_term(state, xcode[i], 1, real, base)
-            result = finish_sum(state, n + 1, real, base, scratch)
+        result = finish_sum(state, n + own, real, base, scratch)
+        if own:
             add_term(state, xcode[i], -1, real, base)
-        else:
-            result = finish_sum(state, n, real, base, scratch)
         write_sum(at[i], result, out_sum, ok_sum, out_mean, ok_mean)
 
 
