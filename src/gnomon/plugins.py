@@ -25,7 +25,7 @@ BUILT_IN: dict[Kind, dict[str, str]] = {
     },
     "engine": {"local": "gnomon.engines.local:LocalEngine"},
     "offline": {"delta": "gnomon.offline.delta:DeltaStore"},
-    "registry": {"sqlite": "gnomon.registry.backends.sqlite:SqliteBackend"},
+    "registry": {"sqlite": "gnomon.registry.backends.sqlite:SqlRegistry"},
 }
 """Kind → scheme → `module:attribute`, as entry points are written."""
 
