@@ -1,0 +1,1 @@
+"""The seams: read these and you know the edges."""

@@ -1,0 +1,54 @@
+"""The seam of sources: anything whose rows can be read by column."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import polars as pl
+
+from gnomon.types import DType
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Part:
+    """A piece of a source that is read as a whole, such as a file."""
+
+    name: str
+    etag: str
+    """Differs when the content differs; empty if the source cannot tell, and must be rescanned."""
+    rows: int = -1
+    """Rows in it, -1 if not known without reading."""
+    size: int = -1
+    """Bytes, -1 if not known."""
+
+
+class SourceReader(ABC):
+    """Reads the rows of one source. Stateless; made for each run."""
+
+    name: str
+
+    @abstractmethod
+    def schema(self) -> dict[str, DType]:
+        """Column names and types.
+
+        Raises: DataError, naming the source and the place, if there is nothing to read.
+        """
+
+    @abstractmethod
+    def parts(self) -> tuple[Part, ...]:
+        """The pieces that the source consists of now, sorted by name."""
+
+    @abstractmethod
+    def scan(
+        self, columns: Sequence[str], *, parts: Sequence[Part] | None = None, part_column: str | None = None
+    ) -> pl.LazyFrame:
+        """The rows, lazily: filters put on the frame reach the files.
+
+        Shape: the columns asked for; with `part_column`, one more that tells each row's part (String).
+        """
+
+    @abstractmethod
+    def describe(self) -> str:
+        """Where the rows come from, for people."""

@@ -1,0 +1,228 @@
+"""The part function: the rows of some keys and the questions about them → feature columns. Pure.
+
+Training, backfills and every engine call this; who brings the rows together is the engine's affair.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+import polars as pl
+
+from gnomon import columns
+from gnomon.columns import NO_WORDS, Flags, Words
+from gnomon.engines.lanes import Lane, gather, masked, series
+from gnomon.engines.resolve import AsOf, Rows, match_keys, resolve
+from gnomon.engines.windows import LISTS, SELECTIONS, Chunk, Result, make_result, newest, solve
+from gnomon.errors import ComputeError
+from gnomon.kernels import order, sums
+from gnomon.plan.layout import NONE, Layout, Output
+from gnomon.plan.normal import lane
+
+_SMALL = 20_000
+"""Rows and queries that are not worth a second thread."""
+
+
+@dataclass(frozen=True)
+class Spine:
+    """The questions about one group: keys and times, and the request's own rows."""
+
+    keys: pl.DataFrame
+    """`__k0 …`, one row a question."""
+    t: Words
+    """int64 µs, as given."""
+    request: pl.DataFrame = field(default_factory=pl.DataFrame)
+    """`__x0 …` of the request's own rows, for outputs with `include_request`; else no columns."""
+
+
+@dataclass(frozen=True)
+class Answer:
+    """Feature columns in the order of the spine, defaults not yet applied."""
+
+    columns: list[pl.Series]
+    rows: int
+    """Rows that took part."""
+    ties: int
+
+
+def answer(
+    layout: Layout, outputs: Sequence[Output], frame: pl.DataFrame, spine: Spine, as_of: AsOf
+) -> Answer:
+    """Compute `outputs` of a group for the questions of `spine`.
+
+    `frame`: rows in normal form with the lanes that the outputs need, in any order.
+
+    Raises: ComputeError when a value cannot be computed; DataError for ids that are not unique.
+    """
+    q_code, row_code = match_keys(spine.keys, frame, layout)
+    rows = resolve(layout, frame, row_code, as_of, outputs)
+    t = spine.t - layout.settling_delay
+    q_at = order.sort_queries(q_code, t)
+    chunks = list(_chunks(layout, rows, q_code[q_at], t[q_at], q_at))
+    made = (_state if layout.kind == "state" else _events)(
+        layout, outputs, frame, spine, rows, chunks, q_code
+    )
+    return Answer(made, len(rows.code), rows.ties)
+
+
+def _chunks(layout: Layout, rows: Rows, q_code: Words, q_t: Words, q_at: Words) -> Iterator[Chunk]:
+    """Cut at key boundaries into pieces of like size, two a processor; one skewed key makes one piece long."""
+    n, q = len(rows.code), len(q_code)
+    workers = os.cpu_count() or 1
+    pieces = 1 if n + q < _SMALL or workers == 1 else 2 * workers
+    longer = rows.code if n > q else q_code
+    cuts = longer[np.linspace(0, len(longer), pieces, endpoint=False).astype(np.int64)] if len(longer) else []
+    codes = [*np.unique(cuts), np.iinfo(np.int64).max] if len(cuts) else []
+    if codes:
+        codes[0] = -1
+    for low, high in zip(codes[:-1], codes[1:], strict=True):
+        r0, r1 = np.searchsorted(rows.code, [low, high])
+        q0, q1 = np.searchsorted(q_code, [low, high])
+        if q1 > q0:
+            yield Chunk(
+                first=int(r0),
+                code=rows.code[r0:r1],
+                time=rows.time[r0:r1],
+                known=rows.known[r0:r1],
+                until=rows.until[r0:r1],
+                q_code=q_code[q0:q1],
+                q_t=q_t[q0:q1],
+                at=q_at[q0:q1],
+                n_part=n,
+                inclusive=layout.kind == "state",
+            )
+
+
+def _each(chunks: Sequence[Chunk], work) -> None:  # type: ignore[no-untyped-def]
+    """Run `work` on every chunk, in threads where there are several: kernels release the interpreter's lock."""
+    if len(chunks) <= 1:
+        for chunk in chunks:
+            work(chunk)
+        return
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        list(pool.map(work, chunks))
+
+
+def _state(
+    layout: Layout,
+    outputs: Sequence[Output],
+    frame: pl.DataFrame,
+    spine: Spine,
+    rows: Rows,
+    chunks: Sequence[Chunk],
+    q_code: Words,
+) -> list[pl.Series]:
+    picked = np.full(len(spine.t), -1, np.int64)
+    max_age = NONE if layout.max_age is None else layout.max_age
+    _each(chunks, lambda chunk: newest(chunk, max_age, picked))
+    # One index for all columns: the newest row's place in the frame as it was read.
+    index = pl.Series(np.where(picked < 0, -1, rows.position[picked]) if len(rows.position) else picked)
+    if len(picked) and int(index.min()) < 0:  # type: ignore[arg-type]
+        index = pl.select(pl.when(index >= 0).then(index)).to_series()
+    found = frame.select(pl.col(lane(o.input)).gather(index).alias(f"{i}") for i, o in enumerate(outputs))
+    return [found[f"{i}"].alias(o.name) for i, o in enumerate(outputs)]
+
+
+def _events(
+    layout: Layout,
+    outputs: Sequence[Output],
+    frame: pl.DataFrame,
+    spine: Spine,
+    rows: Rows,
+    chunks: Sequence[Chunk],
+    q_code: Words,
+) -> list[pl.Series]:
+    tasks = {_task(output): make_result(output, len(spine.t)) for output in outputs}
+    lanes: dict[int, Lane] = {}
+    wheres: dict[int, Flags] = {}
+    for task in tasks:
+        for i in {task.input, task.where} - {NONE, *lanes}:
+            column = frame[lane(i)].gather(rows.position)
+            if lane(i) in spine.request.columns:
+                column = pl.concat([column, spine.request[lane(i)]])
+            lanes[i] = Lane(column)
+        if task.where != NONE:
+            wheres[task.where] = columns.flags(lanes[task.where].column)
+    _warm(lanes, tasks)
+    _each(chunks, lambda chunk: solve(chunk, tasks, lanes, wheres))
+    return [_column(layout, output, tasks[_task(output)], lanes, spine, q_code) for output in outputs]
+
+
+def _task(output: Output) -> Output:
+    """What is computed, without the name it is given: features that compute the same share it."""
+    return replace(output, name="", default=None)
+
+
+def _warm(lanes: dict[int, Lane], tasks: dict[Output, Result]) -> None:
+    """Make the shared codes of lanes before threads ask for them."""
+    for task in tasks:
+        if task.input == NONE:
+            continue
+        if task.function in ("sum", "mean", "var", "std", "min", "max", "median", "any", "all"):
+            if isinstance(lanes[task.input].column.dtype, pl.Decimal) and task.function in ("sum", "mean"):
+                _ = lanes[task.input].halves
+            else:
+                _ = lanes[task.input].code
+                _ = lanes[task.input].grid
+        if task.function == "n_distinct" or task.distinct:
+            _ = lanes[task.input].distinct
+        _ = lanes[task.input].valid
+
+
+def _column(
+    layout: Layout, output: Output, result: Result, lanes: dict[int, Lane], spine: Spine, q_code: Words
+) -> pl.Series:
+    """The feature's column. Keys that are null have null."""
+    if output.function in LISTS:
+        made = _list_column(output, result, lanes[output.input].column, len(spine.t))
+        return masked(made, (q_code >= 0).view(np.uint8)).alias(output.name)
+    if output.function in SELECTIONS:
+        return gather(lanes[output.input].column, result.values).alias(output.name)
+    failed = result.ok == 2
+    if failed.any():
+        raise ComputeError(
+            f"feature `{output.name}` of `{layout.ref}` cannot be computed for {int(failed.sum()):,} rows: "
+            f"the {output.function} does not fit {output.dtype}",
+            at=f"spine row {int(np.argmax(failed))}, key {_key_text(layout, spine, int(np.argmax(failed)))}",
+            hint='a smaller window, or a wider type: expr="CAST(… AS DOUBLE)"',
+        )
+    if output.function == "rate":
+        return series(output.name, sums.rate(result.values, output.window), result.ok, output.dtype)
+    if isinstance(output.dtype, pl.Decimal):
+        made = columns.from_halves(result.values, result.low, output.dtype)
+        return masked(made, result.ok).alias(output.name)
+    return series(output.name, result.values, result.ok, output.dtype)
+
+
+def _list_column(output: Output, result: Result, values: pl.Series, n: int) -> pl.Series:
+    """Lists of values from the chunks' lists of row numbers; empty where no chunk wrote one."""
+    sizes = np.zeros(n, np.int64)
+    for at, offsets, _ in result.lists:
+        sizes[at] = np.diff(offsets)
+    starts = np.zeros(n + 1, np.int64)
+    np.cumsum(sizes, out=starts[1:])
+    flat = np.empty(starts[-1], np.int64)
+    for at, offsets, picked in result.lists:
+        lengths = np.diff(offsets)
+        flat[np.repeat(starts[at] - offsets[:-1], lengths) + np.arange(len(picked))] = picked
+    owner = pl.Series(np.repeat(np.arange(n), sizes))
+    grouped = (
+        pl.DataFrame({"owner": owner, "value": gather(values, flat)})
+        .group_by("owner", maintain_order=True)
+        .agg(pl.col("value"))
+    )
+    everyone = pl.DataFrame({"owner": np.arange(n)})
+    joined = everyone.join(grouped, on="owner", how="left", maintain_order="left")
+    return joined["value"].fill_null([]).cast(output.dtype).alias(output.name)
+
+
+def _key_text(layout: Layout, spine: Spine, row: int) -> str:
+    values = spine.keys.row(row) if spine.keys.width else ()
+    return ", ".join(f"{n}={v!r}" for n, v in zip(layout.key_names, values, strict=True)) or "(none)"
+
+
+__all__ = ["NO_WORDS", "Answer", "Spine", "answer"]

@@ -1,0 +1,1 @@
+"""How a question is answered, as data: layouts, requests, cuts of time."""

@@ -1,0 +1,335 @@
+"""Layout: a group with the types of its source's columns resolved — what to read, what to keep, what to compute.
+
+A layout is made once from a group and a schema, and used alike by training, materialization and lookup. Its *inputs* are
+the distinct evaluated columns (a raw column, an expression, a condition) that features need; its *outputs* are the
+features, each naming its inputs by position.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any, Literal
+
+import polars as pl
+
+from gnomon.define.aggregate import RULES, Aggregate
+from gnomon.define.base import Problems
+from gnomon.define.expressions import columns_of, dtype_of, parse
+from gnomon.define.feature import Feature
+from gnomon.define.group import FeatureGroup
+from gnomon.errors import nearest
+from gnomon.types import DType, dtype_text, is_instant, is_nested
+
+NONE = -1
+"""No input, no window, no limit."""
+
+
+@dataclass(frozen=True, slots=True)
+class Input:
+    """An evaluated column of one row."""
+
+    column: str | None
+    """The raw column, or None for an expression."""
+    expr: str | None
+    dtype: DType
+
+    @property
+    def text(self) -> str:
+        return self.column if self.column is not None else f"({self.expr})"
+
+    def evaluate(self) -> pl.Expr:
+        """The Polars expression over the source's raw columns, cast to the input's type (strictly)."""
+        raw = pl.col(self.column) if self.column is not None else parse(self.expr or "")
+        return raw.cast(self.dtype)
+
+
+@dataclass(frozen=True, slots=True)
+class Output:
+    """A feature: which function of which inputs over which window."""
+
+    name: str
+    function: str
+    """An aggregate's name, or `column` in a state group."""
+    dtype: DType
+    input: int = NONE
+    where: int = NONE
+    window: int = NONE
+    """Microseconds, or NONE: all rows before t."""
+    offset: int = 0
+    limit: int = NONE
+    keep_nulls: bool = False
+    k: int = 1
+    ddof: int = 1
+    distinct: bool = False
+    include_request: bool = False
+    default: Any = None
+
+    @property
+    def span(self) -> int | None:
+        """How far before t it looks, in microseconds; None without bound."""
+        return None if self.window == NONE else self.window + self.offset
+
+
+@dataclass(frozen=True)
+class Layout:
+    """Everything that the flows need to know about a group."""
+
+    name: str
+    version: int
+    kind: Literal["state", "event"]
+    keys: tuple[tuple[str, DType], ...]
+    timestamp: str
+    known_at: str | None
+    event_id: str | None
+    id_dtype: DType | None
+    lag: int
+    settling_delay: int
+    max_age: int | None
+    columns: tuple[tuple[str, DType], ...]
+    """The raw columns that inputs read, with their types, sorted by name: the content of a row."""
+    inputs: tuple[Input, ...]
+    outputs: tuple[Output, ...]
+    cached: bool
+
+    @property
+    def ref(self) -> str:
+        return f"{self.name}@{self.version}"
+
+    @cached_property
+    def by_name(self) -> dict[str, Output]:
+        return {output.name: output for output in self.outputs}
+
+    @property
+    def key_names(self) -> tuple[str, ...]:
+        return tuple(name for name, _ in self.keys)
+
+    @cached_property
+    def span(self) -> int | None:
+        """The farthest that any feature looks back before t, in microseconds; None without bound.
+
+        State groups look back no further than the newest row, which is always kept.
+        """
+        if self.kind == "state":
+            return self.settling_delay
+        spans = [output.span for output in self.outputs]
+        known = [s for s in spans if s is not None]
+        return None if len(known) < len(spans) else max(known) + self.settling_delay
+
+    @cached_property
+    def row_digest(self) -> str:
+        """Digest of what a stored row consists of: key types, time columns and inputs, in order."""
+        parts = [
+            self.kind,
+            repr([(n, dtype_text(d)) for n, d in self.keys]),
+            self.timestamp,
+            self.known_at or "",
+        ]
+        parts += [self.event_id or "", str(self.lag), repr([(n, dtype_text(d)) for n, d in self.columns])]
+        parts += [f"{i.text}:{dtype_text(i.dtype)}" for i in self.inputs]
+        return hashlib.sha256("\0".join(parts).encode()).hexdigest()[:16]
+
+
+def make_layout(group: FeatureGroup, schema: Mapping[str, DType]) -> Layout:
+    """Resolve a group against the columns of its source (or of its own table, if it is cached).
+
+    Raises: DefinitionError with all problems: missing columns, wrong types, expressions that do not fit.
+    """
+    problems = Problems(f"group {group.name}")
+    known = dict(schema)
+    for key, dtype in group.keys:
+        found = _column(key, known, "key", "entity", problems)
+        if found is not None and not _same_kind_of_key(found, dtype):
+            problems.add(
+                f"key column `{key}` is {dtype_text(found)} in the source, {dtype_text(dtype)} in the entity",
+                at="entity",
+                hint="declare the source's type in the entity",
+            )
+    _check_times(group, known, problems)
+    inputs: dict[tuple[str | None, str | None, str], Input] = {}
+
+    def use(column: str | None, expr: str | None, at: str, declared: DType | None = None) -> int:
+        """The position of an input, entered once; NONE if it has a problem."""
+        if expr is not None:
+            dtype = problems.attempt(dtype_of, expr, known, at=at)
+        else:
+            dtype = _column(column or "", known, "column", at, problems)
+        if dtype is None:
+            return NONE
+        if declared is not None:
+            if expr is None and not castable(dtype, declared):
+                problems.add(
+                    f"column `{column}` is {dtype_text(dtype)}, declared {dtype_text(declared)}",
+                    at=at,
+                    hint=f'declare {dtype_text(dtype)}, or cast it: expr="CAST({column} AS …)"',
+                )
+                return NONE
+            dtype = declared
+        if dtype.is_unsigned_integer() and declared is None:
+            dtype = pl.Int64()
+        if isinstance(dtype, pl.Categorical | pl.Enum):
+            dtype = pl.String()
+        made = Input(column if expr is None else None, expr, dtype)
+        at_key = (made.column, made.expr, dtype_text(dtype))
+        inputs.setdefault(at_key, made)
+        return list(inputs).index(at_key)
+
+    outputs: list[Output] = []
+    for i, feature in enumerate(group.features):
+        at = f"features[{i}]"
+        if isinstance(feature, Feature):
+            position = use(feature.name, feature.expr, at, feature.dtype)
+            if position != NONE:
+                outputs.append(
+                    Output(feature.name, "column", feature.dtype, input=position, default=feature.default)
+                )
+        else:
+            outputs.extend(_aggregate_outputs(feature, at, use, inputs, problems))
+    raw: set[str] = set()
+    for made in inputs.values():
+        raw.update([made.column] if made.column is not None else columns_of(made.expr or ""))
+    problems.done()
+    event_id = group.event_id_column
+    return Layout(
+        name=group.name,
+        version=group.version,
+        kind=group.kind,
+        keys=group.keys,
+        timestamp=group.timestamp_column or "",
+        known_at=group.known_at_column,
+        event_id=event_id,
+        id_dtype=known[event_id] if event_id else None,
+        lag=group.known_lag,
+        settling_delay=group.settling_delay,
+        max_age=group.max_age,
+        columns=tuple((name, known[name]) for name in sorted(raw)),
+        inputs=tuple(inputs.values()),
+        outputs=tuple(outputs),
+        cached=group.source is None,
+    )
+
+
+def _aggregate_outputs(
+    aggregate: Aggregate, at: str, use: Any, inputs: Mapping[Any, Input], problems: Problems
+) -> list[Output]:
+    rule = RULES[aggregate.function]
+    position = where = NONE
+    dtype: DType = pl.Null()
+    if aggregate.column is not None or aggregate.expr is not None:
+        position = use(aggregate.column, aggregate.expr, at)
+        if position == NONE:
+            return []
+        dtype = list(inputs.values())[position].dtype
+        if not rule.accepts(dtype):
+            problems.add(
+                f"`{aggregate.function}` does not take {dtype_text(dtype)} "
+                f"(`{aggregate.column or aggregate.expr}`)",
+                at=at,
+                hint=f"it takes {rule.accepted}; an expr can cast",
+            )
+            return []
+        if aggregate.distinct and is_nested(dtype):
+            problems.add(f"`distinct` does not take {dtype_text(dtype)}", at=at)
+            return []
+    if aggregate.where is not None:
+        where = use(None, aggregate.where, f"{at}.where")
+        if where == NONE:
+            return []
+        if not isinstance(list(inputs.values())[where].dtype, pl.Boolean):
+            problems.add(f"the condition `{aggregate.where}` is not true or false", at=f"{at}.where")
+            return []
+    return [
+        Output(
+            name=name,
+            function=aggregate.function,
+            dtype=rule.returns(dtype),
+            input=position,
+            where=where,
+            window=window.length if window else NONE,
+            offset=aggregate.offset,
+            limit=aggregate.limit if aggregate.limit is not None else NONE,
+            keep_nulls=aggregate.nulls == "keep",
+            k=aggregate.k or 1,
+            ddof=1 if aggregate.ddof is None else aggregate.ddof,
+            distinct=aggregate.distinct,
+            include_request=aggregate.include_request,
+            default=aggregate.default,
+        )
+        for name, window in aggregate.names()
+    ]
+
+
+def _column(name: str, schema: Mapping[str, DType], what: str, at: str, problems: Problems) -> DType | None:
+    if name in schema:
+        return schema[name]
+    close = nearest(name, schema)
+    problems.add(
+        f"{what} `{name}` not found in the source"
+        if what == "column"
+        else f"{what} column `{name}` not found",
+        at=at,
+        hint=f"did you mean `{close}`?" if close else f"columns: {', '.join(list(schema)[:20])}",
+    )
+    return None
+
+
+def _check_times(group: FeatureGroup, schema: Mapping[str, DType], problems: Problems) -> None:
+    found = _column(group.timestamp_column or "", schema, "time", "timestamp", problems)
+    if found is not None:
+        if not is_instant(found):
+            problems.add(
+                f"the time column `{group.timestamp_column}` is {dtype_text(found)}",
+                at="timestamp",
+                hint="an event time is a datetime, ISO 8601 text, or a date with a lag",
+            )
+        if isinstance(found, pl.Date) and not group.known_lag and not group.known_at_column:
+            problems.add(
+                f"the time column `{group.timestamp_column}` is a date",
+                at="timestamp",
+                hint='a day is not known before it ends: declare lag="1d" or a known_at column',
+            )
+    for field, column in (("known_at", group.known_at_column), ("event_id", group.event_id_column)):
+        if column is None:
+            continue
+        dtype = _column(column, schema, field, field, problems)
+        if dtype is None:
+            continue
+        if field == "known_at" and not is_instant(dtype):
+            problems.add(f"the known_at column `{column}` is {dtype_text(dtype)}", at="known_at")
+        if field == "event_id" and not (dtype.is_integer() or isinstance(dtype, pl.String)):
+            problems.add(
+                f"the event_id column `{column}` is {dtype_text(dtype)}",
+                at="event_id",
+                hint="ids are integers or text",
+            )
+
+
+def _same_kind_of_key(found: DType, declared: DType) -> bool:
+    if found.is_integer() or declared.is_integer():
+        return found.is_integer() and declared.is_integer()
+    if isinstance(found, pl.Categorical | pl.Enum):
+        return isinstance(declared, pl.String)
+    return type(found) is type(declared)
+
+
+def castable(found: DType, declared: DType) -> bool:
+    """Whether a column may be declared as another type: nothing can be lost but what a strict cast would report."""
+    if found == declared or isinstance(found, pl.Null):
+        return True
+    if found.is_integer():
+        return declared.is_numeric()
+    if found.is_float():
+        return isinstance(declared, pl.Float64)
+    if isinstance(found, pl.Decimal):
+        return isinstance(declared, pl.Decimal) and declared.scale >= found.scale
+    if isinstance(found, pl.Categorical | pl.Enum):
+        return isinstance(declared, pl.String)
+    if isinstance(found, pl.Datetime):
+        return isinstance(declared, pl.Datetime)
+    if isinstance(found, pl.Duration):
+        return isinstance(declared, pl.Duration)
+    if isinstance(found, pl.List) and isinstance(declared, pl.List):
+        return castable(found.inner, declared.inner)  # type: ignore[arg-type]
+    return isinstance(found, pl.Date) and isinstance(declared, pl.Datetime)

@@ -1,0 +1,1 @@
+"""Sources: rows from files and databases, and their normal form."""
