@@ -47,6 +47,15 @@ INTS = st.one_of(
 )
 
 
+def hard_column(seed: int, n: int) -> np.ndarray:
+    """Codes of mostly ordinary numbers, with now and then some that overflow, are infinite or no number."""
+    draws = np.random.default_rng(seed)
+    column = draws.choice(HARD, n)
+    column[draws.integers(0, n, n // 40)] = draws.choice(HUGE[:3], n // 40)
+    column[draws.integers(0, n, n // 100)] = draws.choice(HUGE[3:], n // 100)
+    return float_codes(column)
+
+
 def nearest(value: Fraction) -> float | None:
     """The nearest float64, ties to even; None where it would be beyond the greatest."""
     try:

@@ -85,6 +85,10 @@ def test_a_sum_may_pass_the_limit_on_its_way() -> None:
     assert folded([LIMIT, LIMIT, -LIMIT], 2)[0] == LIMIT
 
 
+def test_a_sum_of_a_whole_turn_of_128_bits_does_not_fit() -> None:
+    assert folded([2**126] * 4, 0) == (FAILED, bits(2.0**126))
+
+
 @pytest.mark.parametrize("sign", [1, -1])
 def test_the_limit_is_the_last_that_fits(sign: int) -> None:
     assert folded([sign * (LIMIT - 1), sign], 0)[0] == sign * LIMIT

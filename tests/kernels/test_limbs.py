@@ -50,6 +50,8 @@ NUMBERS = st.one_of(st.integers(0, 2**40), st.integers(0, 2**300), near_ties(200
 @example(1, -1200)
 @example(2**53 - 1, 971)
 @example(2**54 - 1, 970)  # rounds up, out of range
+@example(3, 1023)
+@example(3, 1100)
 def test_rounded_is_the_nearest_float_with_ties_to_even(value: int, exponent: int) -> None:
     exact = nearest(value * Fraction(2) ** exponent)
     assert round_digits(digits_of(value), exponent, False) == (math.inf if exact is None else exact)

@@ -22,6 +22,7 @@ from tests.kernels.exact import (
     VALUE,
     bits,
     code_of,
+    hard_column,
     nearest,
     values_of,
 )
@@ -94,6 +95,15 @@ def test_float_variances_of_many_rows(span: int) -> None:
     draws = np.random.default_rng(span)
     values = draws.normal(size=6000) * 2.0 ** draws.integers(-span, span // 2 + 1, 6000)
     check(long_walk(float_codes(values), seed=span), real=True, ddof=1)
+
+
+def test_variances_of_many_rows_with_infinities_and_overflows() -> None:
+    check(long_walk(hard_column(seed=5, n=6000), seed=5), real=True, ddof=0)
+
+
+def test_int_variances_of_many_rows() -> None:
+    draws = np.random.default_rng(1)
+    check(long_walk(draws.integers(-(2**63), 2**63, 6000) >> draws.integers(0, 64, 6000), seed=1), False, 1)
 
 
 @given(st.lists(st.floats(-1e-300, 1e-300), min_size=2, max_size=5), DDOF)

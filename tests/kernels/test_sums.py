@@ -21,6 +21,7 @@ from tests.kernels.exact import (
     VALUE,
     bits,
     code_of,
+    hard_column,
     nearest,
     values_of,
 )
@@ -110,6 +111,10 @@ def test_float_sums_of_many_rows(span: int) -> None:
     check(long_walk(float_codes(values), seed=span), real=True)
 
 
+def test_sums_of_many_rows_with_infinities_and_overflows() -> None:
+    check(long_walk(hard_column(seed=5, n=6000), seed=5), real=True)
+
+
 def test_int_sums_of_many_rows() -> None:
     check(long_walk(np.random.default_rng(1).integers(-(2**60), 2**60, 6000), seed=1), real=False)
 
@@ -132,6 +137,23 @@ def test_a_great_number_and_its_opposite_leave_the_small_one() -> None:
 @pytest.mark.parametrize("gone", [1e16, 1e308, math.inf, -math.inf, math.nan])
 def test_what_expired_leaves_no_trace(gone: float) -> None:
     assert slid([gone, 0.5, 0.25, 2.0], [(0, 2), (1, 3), (2, 4)])[1:] == [0.75, 2.25]
+
+
+@pytest.mark.parametrize(
+    ("values", "total", "ok"),
+    [
+        ([math.inf, -math.inf], NAN, VALUE),
+        ([math.inf, 1e308, 1e308], math.inf, VALUE),
+        ([-math.inf, 1.0], -math.inf, VALUE),
+        ([math.nan, math.inf], NAN, VALUE),
+        ([1e308, 1e308], 0.0, FAILED),
+        ([-1e308, -1e308, 1e308], -1e308, VALUE),
+    ],
+)
+def test_infinities_and_sums_out_of_range(values: list[float], total: float, ok: int) -> None:
+    code = float_codes(np.array(values))
+    word, _, ok_sum, ok_mean = sums.fold_sums(code, True, np.arange(len(code)), len(code), SCRATCH)
+    assert (np.int64(word).tobytes(), ok_sum, ok_mean) == (bits(total), ok, ok)
 
 
 def test_a_zero_sum_is_positive() -> None:
