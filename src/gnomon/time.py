@@ -7,6 +7,7 @@ Naive datetimes are UTC. Finer input is floored, once, here.
 from __future__ import annotations
 
 import re
+import time as _time
 from collections.abc import Callable
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
@@ -35,6 +36,17 @@ Clock = Callable[[], int]
 def system_clock() -> int:
     """The machine's time as an instant."""
     return instant(datetime.now(UTC))
+
+
+def sleep(seconds: float) -> None:
+    """Wait for something outside this process."""
+    _time.sleep(seconds)
+
+
+def stopwatch() -> Callable[[], float]:
+    """A function that tells the seconds since this call."""
+    start = _time.perf_counter()
+    return lambda: _time.perf_counter() - start
 
 
 def instant(value: Any) -> int:

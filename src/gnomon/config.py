@@ -1,0 +1,124 @@
+"""gnomon.toml: one line for each thing that may live elsewhere one day."""
+
+from __future__ import annotations
+
+import os
+import re
+import tomllib
+from dataclasses import dataclass, fields, replace
+from pathlib import Path
+from typing import Any
+
+from gnomon.errors import DataError, UsageError, nearest
+from gnomon.time import duration
+
+FILE_NAME = "gnomon.toml"
+
+DEFAULT_TEXT = """\
+[project]
+name = "{name}"
+definitions = "features.py"              # or a folder, or an importable module
+
+[registry]
+url = "sqlite:///.gnomon/registry.db"
+
+[offline]
+url = ".gnomon/offline"                  # Delta tables
+
+[online]
+url = "lmdb://.gnomon/online"            # or memory://
+
+[engine]
+url = "local"
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Config:
+    """Where a project keeps what. URLs of files are relative to `root`."""
+
+    root: Path
+    name: str = "gnomon"
+    definitions: str = "features.py"
+    registry: str = "sqlite:///.gnomon/registry.db"
+    offline: str = ".gnomon/offline"
+    online: str = "lmdb://.gnomon/online"
+    engine: str = "local"
+    slack: int | None = None
+    """How much longer than needed online rows are kept, in microseconds; None: as long again as the longest window,
+    and at least a day."""
+
+
+_KEYS = {
+    "project": {"name": "name", "definitions": "definitions"},
+    "registry": {"url": "registry"},
+    "offline": {"url": "offline"},
+    "online": {"url": "online", "slack": "slack"},
+    "engine": {"url": "engine"},
+}
+_VARIABLE = re.compile(r"\$\{(\w+)\}")
+
+
+def load(root: Path, **overrides: str | None) -> Config:
+    """Read `root/gnomon.toml`; keywords that are not None take the place of its lines.
+
+    Raises: DataError naming file, section and key, for what is unreadable or unknown.
+    """
+    file = root / FILE_NAME
+    try:
+        text = file.read_text()
+        document = tomllib.loads(text)
+    except FileNotFoundError:
+        raise DataError(
+            f"no project at `{root}`: it has no {FILE_NAME}",
+            hint="`gnomon init DIR` makes one; gnomon.Store() without a path works in a temporary folder",
+        ) from None
+    except (OSError, tomllib.TOMLDecodeError) as error:
+        raise DataError(f"`{file}` cannot be read: {error}") from None
+    values: dict[str, Any] = {}
+    for section, content in document.items():
+        if section not in _KEYS:
+            raise _unknown(f"section `[{section}]`", section, list(_KEYS), file)
+        if not isinstance(content, dict):
+            raise DataError(f"`{section}` must be a section", at=str(file), hint=f"write [{section}]")
+        for key, value in content.items():
+            if key not in _KEYS[section]:
+                raise _unknown(f"key `{key}` in `[{section}]`", key, list(_KEYS[section]), file)
+            if not isinstance(value, str):
+                raise DataError(f"`{section}.{key}` must be text, found {value!r}", at=str(file))
+            values[_KEYS[section][key]] = _expand(value, f"{section}.{key}", file)
+    return with_overrides(Config(root, **_with_durations(values)), **overrides)
+
+
+def with_overrides(config: Config, **overrides: str | None) -> Config:
+    """The configuration with some lines replaced; None leaves a line as it is."""
+    known = {field.name for field in fields(Config)} - {"root"}
+    for name in overrides:
+        if name not in known:
+            raise UsageError(f"`{name}` is not a setting", hint=f"known: {', '.join(sorted(known))}")
+    given = {name: value for name, value in overrides.items() if value is not None}
+    return replace(config, **_with_durations(given))
+
+
+def _with_durations(values: dict[str, Any]) -> dict[str, Any]:
+    if isinstance(values.get("slack"), str):
+        return {**values, "slack": duration(values["slack"])}
+    return values
+
+
+def _expand(value: str, where: str, file: Path) -> str:
+    def of(match: re.Match[str]) -> str:
+        name = match[1]
+        if name not in os.environ:
+            raise DataError(
+                f"`{where}` needs the environment variable {name}, which is not set", at=str(file)
+            )
+        return os.environ[name]
+
+    return _VARIABLE.sub(of, value)
+
+
+def _unknown(what: str, name: str, known: list[str], file: Path) -> DataError:
+    close = nearest(name, known)
+    hint = f"did you mean `{close}`?" if close else f"known: {', '.join(known)}"
+    return DataError(f"unknown {what}", at=str(file), hint=hint)

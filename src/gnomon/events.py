@@ -1,0 +1,92 @@
+"""Events: flows say what happened; who is interested listens. No flow knows its listeners."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+_log = logging.getLogger("gnomon")
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """Base of all events."""
+
+
+@dataclass(frozen=True, slots=True)
+class Applied(Event):
+    """Definitions became a revision."""
+
+    revision: int
+    changes: int
+
+
+@dataclass(frozen=True, slots=True)
+class Inserted(Event):
+    """Rows were committed to a cached group."""
+
+    group: str
+    commit: int
+    rows: int
+    accepted: int
+
+
+@dataclass(frozen=True, slots=True)
+class Retrieved(Event):
+    """A training set was computed."""
+
+    rows: int
+    features: int
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class Progress(Event):
+    """A long flow got further."""
+
+    flow: str
+    group: str
+    done: int
+    total: int
+    unit: str = "rows"
+
+
+@dataclass(frozen=True, slots=True)
+class Materialized(Event):
+    """A group's rows were brought online."""
+
+    group: str
+    rows: int
+    keys: int
+    seconds: float
+
+
+Listener = Callable[[Event], None]
+_listeners: list[Listener] = []
+
+
+def listen(listener: Listener) -> Callable[[], None]:
+    """Call `listener` with every event from now on; returns a function that ends it."""
+    _listeners.append(listener)
+    return lambda: _listeners.remove(listener) if listener in _listeners else None
+
+
+@contextmanager
+def listening(listener: Listener) -> Iterator[None]:
+    """Listen within a `with` block."""
+    stop = listen(listener)
+    try:
+        yield
+    finally:
+        stop()
+
+
+def emit(event: Event) -> None:
+    """Tell every listener. A listener that fails is logged and harms nobody."""
+    for listener in tuple(_listeners):
+        try:
+            listener(event)
+        except Exception:
+            _log.exception("a listener failed on %r", event)

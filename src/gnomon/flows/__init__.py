@@ -1,0 +1,1 @@
+"""The arrows: one file a flow, read from top to bottom."""

@@ -1,0 +1,167 @@
+"""Apply: definitions → checked against their sources → the difference to the registry → one atomic revision."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from gnomon.define.collect import Collected, collect
+from gnomon.define.group import FeatureGroup, Selection
+from gnomon.define.ondemand import OnDemand
+from gnomon.errors import BreakingChange, DefinitionError, GnomonError, Problem
+from gnomon.events import Applied, emit
+from gnomon.flows import ondemand
+from gnomon.flows.project import Project
+from gnomon.plan.layout import Layout, make_layout
+from gnomon.plan.normal import raw_columns
+from gnomon.registry.diff import Change, diff, render, requirements_of, updates_of
+from gnomon.registry.snapshot import Snapshot
+from gnomon.types import DType
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What an apply would do. Prints well; `ok` tells whether it may."""
+
+    changes: tuple[Change, ...]
+    base: int
+    """The revision that it was compared with."""
+    revision: int | None = None
+    """The revision that it made, once applied."""
+    snapshot: Snapshot = field(default_factory=Snapshot, repr=False)
+
+    @property
+    def has_changes(self) -> bool:
+        """Whether applying would make a new revision."""
+        return any(c.action in ("add", "change", "remove") for c in self.changes)
+
+    @property
+    def breaking(self) -> tuple[Problem, ...]:
+        """Why it would be refused."""
+        return tuple(p for c in self.changes for p in c.breaking)
+
+    @property
+    def ok(self) -> bool:
+        return not self.breaking
+
+    @property
+    def rebuild(self) -> dict[str, tuple[str, ...]]:
+        """Groups whose online rows must be filled again, and why."""
+        return {c.ref: c.rebuild for c in self.changes if c.rebuild}
+
+    def __str__(self) -> str:
+        head = (
+            f"revision {self.revision}"
+            if self.revision is not None
+            else f"compared with revision {self.base}"
+        )
+        return f"{render(self.changes)}\n({head})"
+
+    def __repr__(self) -> str:
+        return str(self)
+
+    def to_dict(self) -> dict[str, Any]:
+        """For `--json`."""
+        return {
+            "base": self.base,
+            "revision": self.revision,
+            "ok": self.ok,
+            "changes": [c.to_dict() for c in self.changes],
+        }
+
+
+def make_plan(project: Project, definitions: Any, *, prune: bool = False) -> Plan:
+    """Check definitions and compare them with the registry.
+
+    Raises: DefinitionError with all problems of all definitions at once: missing files and columns, wrong types, names
+    that collide, functions that depend on other rows.
+    """
+    collected = collect(definitions)
+    snapshot = project.registry.snapshot()
+    problems: list[Problem] = []
+    layouts: dict[str, Layout] = {}
+    columns: dict[str, Mapping[str, DType]] = {}
+    for group in collected.groups:
+        try:
+            schema = project.reader(group).schema()
+            layout = make_layout(group, schema)
+        except GnomonError as error:
+            problems.extend(_located(error, group))
+            continue
+        layouts[group.ref] = layout
+        columns[group.ref] = {name: schema[name] for name in raw_columns(layout)}
+    for on_demand in collected.on_demand:
+        problems.extend(_probed(on_demand, layouts))
+    problems.extend(_collisions(collected))
+    if problems:
+        raise DefinitionError(problems)
+    project.functions.update({o.ref: o for o in collected.on_demand if o.function is not None})
+    return Plan(diff(snapshot, collected, columns, prune=prune), snapshot.revision, snapshot=snapshot)
+
+
+def apply(project: Project, definitions: Any, *, prune: bool = False, message: str = "") -> Plan:
+    """Make a plan and carry it out in one revision.
+
+    Raises: what `make_plan` raises; BreakingChange with every change that needs a new version; Conflict if somebody
+    else changed the same objects in between.
+    """
+    plan = make_plan(project, definitions, prune=prune)
+    if plan.breaking:
+        raise BreakingChange(plan.breaking)
+    if not plan.has_changes:
+        return Plan(plan.changes, plan.base, plan.base, plan.snapshot)
+    new = project.registry.commit(
+        requirements_of(plan.snapshot, plan.changes), updates_of(plan.changes), message
+    )
+    emit(Applied(new.revision, sum(c.action != "none" for c in plan.changes)))
+    return Plan(plan.changes, plan.base, new.revision, new)
+
+
+def _located(error: GnomonError, group: FeatureGroup) -> Iterator[Problem]:
+    for problem in error.problems:
+        where = problem.at or ""
+        at = (
+            where
+            if where.startswith(f"group {group.name}")
+            else f"group {group.name}" + (f": {where}" if where else "")
+        )
+        yield Problem(problem.what, at, problem.hint)
+
+
+def _probed(on_demand: OnDemand, layouts: Mapping[str, Layout]) -> Iterator[Problem]:
+    if on_demand.function is None:
+        return
+    types: dict[str, DType] = {}
+    for given in on_demand.inputs:
+        if isinstance(given, Selection):
+            layout = layouts.get(given.group.ref)
+            if layout is None:
+                return  # its group has problems of its own
+            types[given.name] = layout.by_name[given.feature].dtype
+        else:
+            types[given.name] = given.dtype
+    try:
+        ondemand.probe(on_demand, on_demand.function, types)
+    except DefinitionError as error:
+        yield from error.problems
+
+
+def _collisions(collected: Collected) -> Iterator[Problem]:
+    """Outputs of one service that have the same name."""
+    for service in collected.services:
+        owners: dict[str, str] = {}
+        for i, one in enumerate(service.features):
+            if isinstance(one, Selection):
+                names, owner = [one.name], f"{one.group.ref}:{one.feature}"
+            else:
+                names, owner = [name for name, _ in one.returns], one.ref
+            for name in names:
+                if name in owners:
+                    yield Problem(
+                        f"the output name `{name}` is used twice: by `{owners[name]}` and by `{owner}`",
+                        f"service {service.name}.features[{i}]",
+                        "give one of them a prefix: group.renamed(prefix=…); lists of features can be asked for with "
+                        "full_names=True",
+                    )
+                owners.setdefault(name, owner)

@@ -1,0 +1,166 @@
+"""Dataset: a training set kept under a name, with everything that tells where it came from."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import polars as pl
+
+from gnomon.errors import CorruptValue, Gone, UsageError, not_found
+from gnomon.flows.project import Project
+from gnomon.flows.training import Computed, Question, row_hash
+from gnomon.time import show
+
+_FOLDER = "datasets"
+_DATA, _MANIFEST = "data.parquet", "dataset.json"
+
+
+class Manifest(msgspec.Struct, frozen=True, kw_only=True):
+    """What is kept beside the rows."""
+
+    name: str
+    id: str
+    """Digest of the stored bytes."""
+    revision: int
+    features: list[str]
+    timestamp: str
+    as_of: str
+    spine: str
+    """Digest of the spine."""
+    sources: dict[str, dict[str, str]]
+    """By group: the parts that were read, with their etags."""
+    rows: int
+    created: str
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """A saved training set. Reading it gives the same bytes, or an error that says what is gone."""
+
+    folder: Path
+    manifest: Manifest
+
+    def __repr__(self) -> str:
+        m = self.manifest
+        return f"Dataset({m.name!r}, {m.rows:,} rows, {len(m.features)} features, revision {m.revision}, id {m.id})"
+
+    @property
+    def name(self) -> str:
+        return self.manifest.name
+
+    @property
+    def id(self) -> str:
+        return self.manifest.id
+
+    @property
+    def path(self) -> Path:
+        """The Parquet file."""
+        return self.folder / _DATA
+
+    def to_polars(self) -> pl.DataFrame:
+        """The rows. Raises: Gone if the file is no longer there, CorruptValue if it is not the same."""
+        if not self.path.is_file():
+            raise Gone(
+                f"the rows of dataset `{self.name}` are gone",
+                at=str(self.path),
+                hint=f"it was made from revision {self.manifest.revision}; compute it again under another name",
+            )
+        if _digest(self.path) != self.id:
+            raise CorruptValue(
+                f"the rows of dataset `{self.name}` have changed since it was saved", at=str(self.path)
+            )
+        return pl.read_parquet(self.path)
+
+    def changed_sources(self) -> dict[str, list[str]]:
+        """By group, the parts of its sources that have changed or gone since."""
+        gone = {}
+        for group, parts in self.manifest.sources.items():
+            changed = [name for name, etag in parts.items() if etag and _etag(Path(name)) not in (etag, None)]
+            missing = [name for name, etag in parts.items() if etag and _etag(Path(name)) is None]
+            if changed or missing:
+                gone[group] = sorted({*changed, *missing})
+        return gone
+
+
+def _etag(path: Path) -> str | None:
+    try:
+        stat = path.stat()
+    except OSError:
+        return None
+    return path.name if path.name.startswith("part-") else f"{stat.st_size}-{stat.st_mtime_ns}"
+
+
+def _digest(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()[:32]
+
+
+def save(project: Project, name: str, question: Question, computed: Computed) -> Dataset:
+    """Write rows and manifest into a folder that appears whole. Raises: UsageError if the name is taken."""
+    base = _base(project)
+    folder = base / name
+    if not name or "/" in name or name.startswith("."):
+        raise UsageError(f"`{name}` cannot be a dataset's name")
+    if folder.exists():
+        raise UsageError(
+            f"dataset `{name}` exists already",
+            at=str(folder),
+            hint="a dataset never changes: choose another name",
+        )
+    base.mkdir(parents=True, exist_ok=True)
+    draft = base / f".{name}.{os.getpid()}"
+    shutil.rmtree(draft, ignore_errors=True)
+    draft.mkdir()
+    try:
+        computed.frame.write_parquet(draft / _DATA)
+        manifest = Manifest(
+            name=name,
+            id=_digest(draft / _DATA),
+            revision=question.request.revision,
+            features=[c.described for c in question.request.columns],
+            timestamp=question.timestamp,
+            as_of=question.as_of if isinstance(question.as_of, str) else show(question.as_of),
+            spine=row_hash(question.spine),
+            sources={ref: {p.name: p.etag for p in r.parts} for ref, r in computed.readings.items()},
+            rows=len(computed.frame),
+            created=show(project.clock()),
+        )
+        (draft / _MANIFEST).write_bytes(msgspec.json.format(msgspec.json.encode(manifest), indent=1))
+        draft.rename(folder)
+    except OSError as error:
+        shutil.rmtree(draft, ignore_errors=True)
+        if folder.exists():
+            raise UsageError(f"dataset `{name}` exists already", at=str(folder)) from None
+        raise Gone(f"dataset `{name}` could not be written: {error}", at=str(folder)) from None
+    return Dataset(folder, manifest)
+
+
+def open_dataset(project: Project, name: str) -> Dataset:
+    """A saved dataset. Raises: NotFound with the nearest name."""
+    folder = _base(project) / name
+    try:
+        text = (folder / _MANIFEST).read_bytes()
+    except OSError:
+        raise not_found("Dataset", name, list_datasets(project)) from None
+    return Dataset(folder, msgspec.json.decode(text, type=Manifest))
+
+
+def list_datasets(project: Project) -> list[str]:
+    """The names of all datasets, sorted."""
+    base = _base(project)
+    return sorted(p.name for p in base.iterdir() if (p / _MANIFEST).is_file()) if base.is_dir() else []
+
+
+def _base(project: Project) -> Path:
+    return project.root / ".gnomon" / _FOLDER
+
+
+def to_dict(dataset: Dataset) -> dict[str, Any]:
+    """The manifest as plain values."""
+    return msgspec.to_builtins(dataset.manifest)  # type: ignore[no-any-return]

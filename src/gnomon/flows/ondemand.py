@@ -1,0 +1,163 @@
+"""On-demand functions: named columns in, columns out, checked — and probed before they are accepted."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import numpy as np
+import polars as pl
+
+from gnomon.define.ondemand import OnDemand
+from gnomon.errors import ComputeError, DefinitionError, GnomonError
+from gnomon.plan.layout import castable
+from gnomon.types import DType, dtype_text
+
+_PROBE_ROWS = 13
+
+
+def call(
+    on_demand: OnDemand, function: Callable[..., Any], inputs: Mapping[str, pl.Series], n: int
+) -> list[pl.Series]:
+    """Call the function with its inputs and return its outputs, `n` rows each, of the declared types.
+
+    Raises: ComputeError naming the function, for an exception inside it or a wrong length or type.
+    """
+    names = list(on_demand.input_names)
+    parameters = list(inspect.signature(function).parameters)
+    by_name = set(names) <= set(parameters)
+    try:
+        if by_name:
+            returned = function(**{name: inputs[name] for name in names})
+        else:
+            returned = function(*(inputs[name] for name in names))
+    except Exception as error:
+        raise ComputeError(
+            f"on-demand function `{on_demand.name}` failed: {type(error).__name__}: {error}",
+            at=f"inputs {', '.join(names)}",
+        ) from error
+    return [
+        _checked(on_demand, name, dtype, value, n)
+        for (name, dtype), value in zip(on_demand.returns, _outputs(on_demand, returned), strict=True)
+    ]
+
+
+def _outputs(on_demand: OnDemand, returned: Any) -> list[Any]:
+    names = [name for name, _ in on_demand.returns]
+    if isinstance(returned, Mapping):
+        if set(returned) != set(names):
+            raise ComputeError(
+                f"on-demand function `{on_demand.name}` returned {sorted(returned)}, declared are {sorted(names)}"
+            )
+        return [returned[name] for name in names]
+    if isinstance(returned, pl.DataFrame):
+        return _outputs(on_demand, {c: returned[c] for c in returned.columns})
+    if isinstance(returned, tuple | list) and len(names) > 1:
+        if len(returned) != len(names):
+            raise ComputeError(
+                f"on-demand function `{on_demand.name}` returned {len(returned)} outputs, declared are {len(names)}"
+            )
+        return list(returned)
+    if len(names) != 1:
+        raise ComputeError(
+            f"on-demand function `{on_demand.name}` returned one output, declared are {', '.join(names)}",
+            hint="return a dict of Series",
+        )
+    return [returned]
+
+
+def _checked(on_demand: OnDemand, name: str, dtype: DType, value: Any, n: int) -> pl.Series:
+    what = f"on-demand function `{on_demand.name}`"
+    if isinstance(value, np.ndarray):
+        value = pl.Series(value)
+    if not isinstance(value, pl.Series):
+        raise ComputeError(
+            f"{what} returned a {type(value).__name__} for `{name}`", hint="return a polars.Series"
+        )
+    if len(value) != n:
+        raise ComputeError(
+            f"{what} returned {len(value)} values of `{name}` for {n} rows",
+            hint="return one value for each row; it must not aggregate",
+        )
+    if value.dtype != dtype and not castable(value.dtype, dtype):
+        raise ComputeError(
+            f"{what} returned `{name}` as {dtype_text(value.dtype)}, declared is {dtype_text(dtype)}",
+            hint="cast the result, or declare what it returns",
+        )
+    return value.cast(dtype).alias(name)
+
+
+def probe(on_demand: OnDemand, function: Callable[..., Any], types: Mapping[str, DType]) -> None:
+    """Call the function on made-up rows, whole, one by one and permuted: the bits must not differ.
+
+    `types`: of each input. Raises: DefinitionError with the difference.
+    """
+    inputs = {name: _sample(dtype, i) for i, (name, dtype) in enumerate(types.items())}
+    for with_nulls in (False, True):
+        if with_nulls:
+            inputs = {name: _some_null(column, i) for i, (name, column) in enumerate(inputs.items())}
+        try:
+            _probe(on_demand, function, inputs)
+        except DefinitionError:
+            raise
+        except GnomonError as error:
+            if not with_nulls:
+                raise DefinitionError(
+                    error.what, at=f"on-demand {on_demand.name}", hint=error.hint
+                ) from error
+            # With nulls it may fail: that is an ERROR of those values when they come.
+
+
+def _probe(on_demand: OnDemand, function: Callable[..., Any], inputs: Mapping[str, pl.Series]) -> None:
+    n = _PROBE_ROWS
+    whole = call(on_demand, function, inputs, n)
+    singles = [call(on_demand, function, {k: v.slice(i, 1) for k, v in inputs.items()}, 1) for i in range(n)]
+    single = [pl.concat([row[j] for row in singles]) for j in range(len(whole))]
+    order = np.random.default_rng(7).permutation(n)
+    back = np.argsort(order)
+    mixed = [
+        c.gather(back) for c in call(on_demand, function, {k: v.gather(order) for k, v in inputs.items()}, n)
+    ]
+    for how, other in (("one by one", single), ("in another order", mixed)):
+        for a, b in zip(whole, other, strict=True):
+            differs = ~a.eq_missing(b)
+            if differs.any():
+                row = int(differs.arg_true()[0])
+                shown = ", ".join(f"{k}={v[row]!r}" for k, v in inputs.items())
+                raise DefinitionError(
+                    f"on-demand function `{on_demand.name}` gives `{a.name}` = {a[row]!r} for all rows at once and "
+                    f"{b[row]!r} {how}",
+                    at=f"row {shown}",
+                    hint="a value may depend on its own row only: no means, ranks or shifts over the column",
+                )
+
+
+def _sample(dtype: DType, seed: int) -> pl.Series:
+    """Made-up values of a type, all of different size."""
+    rng = np.random.default_rng(100 + seed)
+    n = _PROBE_ROWS
+    numbers = pl.Series(rng.permutation(np.arange(1, n + 1)))
+    if isinstance(dtype, pl.Boolean):
+        return numbers % 3 == 0
+    if isinstance(dtype, pl.String):
+        return pl.Series([f"v{i}" for i in numbers])
+    if isinstance(dtype, pl.Binary):
+        return pl.Series([f"v{i}".encode() for i in numbers])
+    if isinstance(dtype, pl.Date):
+        return (numbers.cast(pl.Int32) + 20_000).cast(pl.Date)
+    if isinstance(dtype, pl.Datetime | pl.Duration | pl.Time):
+        return (numbers * 3_600_000_000).cast(dtype)
+    if dtype.is_float():
+        return pl.Series(np.round(rng.normal(size=n) * 100, 3)).cast(dtype)
+    if isinstance(dtype, pl.List):
+        inner = _sample(dtype.inner, seed)  # type: ignore[arg-type]
+        return pl.Series([inner.slice(i % 5, i % 3).to_list() for i in range(n)], dtype=dtype)
+    if isinstance(dtype, pl.Array | pl.Struct):
+        return pl.Series([None] * n, dtype=dtype)
+    return numbers.cast(dtype)
+
+
+def _some_null(column: pl.Series, seed: int) -> pl.Series:
+    keep = pl.Series(np.arange(len(column)) % 4 != seed % 4)
+    return pl.select(pl.when(keep).then(pl.lit(column)).alias(column.name)).to_series()

@@ -1,0 +1,117 @@
+"""Project: what all flows share — where things are kept, who asks, and what time it is."""
+
+from __future__ import annotations
+
+import getpass
+from collections.abc import Callable
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from gnomon import plugins
+from gnomon.abc.offline import OfflineStore
+from gnomon.abc.online import OnlineStore
+from gnomon.abc.source import SourceReader
+from gnomon.config import Config
+from gnomon.define.collect import collect
+from gnomon.define.group import FeatureGroup
+from gnomon.define.ondemand import OnDemand
+from gnomon.define.source import FileSource, Source, SQLSource
+from gnomon.flows.definitions import load_definitions
+from gnomon.flows.table import TableReader
+from gnomon.plan.layout import Layout, make_layout
+from gnomon.registry.codec import import_function
+from gnomon.registry.registry import Registry
+from gnomon.registry.snapshot import Snapshot
+from gnomon.sources.file import FileReader
+from gnomon.sources.sql import SQLReader
+from gnomon.time import Clock, system_clock
+
+READERS: dict[type[Source], Callable[[Any, Path], SourceReader]] = {
+    FileSource: FileReader,
+    SQLSource: SQLReader,
+}
+"""How each kind of source is read."""
+
+
+class Project:
+    """Opens each store on first use, and closes what it opened."""
+
+    def __init__(self, config: Config, *, clock: Clock = system_clock, author: str | None = None) -> None:
+        self.config = config
+        self.clock = clock
+        self.author = author or _user()
+        self.functions: dict[str, OnDemand] = {}
+        """On-demand functions that this process has seen, by `name@version`."""
+        self._layouts: dict[str, Layout] = {}
+        self._imported: dict[tuple[str, str], Callable[..., Any]] = {}
+
+    @property
+    def root(self) -> Path:
+        return self.config.root
+
+    @cached_property
+    def registry(self) -> Registry:
+        backend = plugins.resolve("registry", self.config.registry)(self.config.registry, root=self.root)
+        return Registry(backend, clock=self.clock, author=self.author)
+
+    @cached_property
+    def offline(self) -> OfflineStore:
+        store: OfflineStore = plugins.resolve("offline", self.config.offline).from_url(
+            self.config.offline, root=self.root
+        )
+        return store
+
+    @cached_property
+    def online(self) -> OnlineStore:
+        store: OnlineStore = plugins.resolve("online", self.config.online).from_url(
+            self.config.online, root=self.root
+        )
+        return store
+
+    def layout(self, snapshot: Snapshot, group: FeatureGroup) -> Layout:
+        """The layout of a registered group, from the columns that were found when it was applied."""
+        document = snapshot.documents["group", group.ref]
+        sources = snapshot.documents.get(("source", group.source_name or ""), "")
+        entities = [snapshot.documents["entity", entity.name] for entity in group.entities]
+        text = "\0".join([document, sources, *entities])
+        layout = self._layouts.get(text)
+        if layout is None:
+            columns = snapshot.columns(group.name, group.version) or {}
+            layout = self._layouts[text] = make_layout(group, columns)
+        return layout
+
+    def reader(self, group: FeatureGroup) -> SourceReader:
+        """Reads the rows of a group: from its source, or from its own table if it is cached."""
+        if group.source is None:
+            return TableReader(self.offline, group)
+        return READERS[type(group.source)](group.source, self.root)
+
+    def function(self, on_demand: OnDemand) -> Callable[..., Any]:
+        """The code of a registered on-demand feature.
+
+        Raises: an error that names both hashes, if this process has other code than was registered.
+        """
+        address = (on_demand.ref, on_demand.source_hash)
+        if address not in self._imported:
+            if on_demand.ref not in self.functions and (self.root / self.config.definitions).exists():
+                # A file of definitions is no importable module: load it as `apply` does.
+                collected = collect(load_definitions(self.config))
+                self.functions.update({o.ref: o for o in collected.on_demand})
+            self._imported[address] = import_function(on_demand, self.functions)
+        return self._imported[address]
+
+    def close(self) -> None:
+        """Let go of everything that was opened."""
+        opened = [self.__dict__.pop(name, None) for name in ("online", "registry")]
+        if opened[0] is not None:
+            opened[0].close()
+        if opened[1] is not None:
+            opened[1].backend.close()
+
+
+def _user() -> str:
+    try:
+        return getpass.getuser()
+    except (OSError, KeyError):
+        return "unknown"

@@ -1,0 +1,124 @@
+"""Retrieval: a training set that is computed when it is first looked at."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+
+from gnomon import plugins
+from gnomon.flows import dataset
+from gnomon.flows.dataset import Dataset
+from gnomon.flows.project import Project
+from gnomon.flows.read import plan_reading
+from gnomon.flows.training import Computed, Question, compute
+from gnomon.plan.layout import NONE
+from gnomon.plan.normal import Ignored
+from gnomon.time import ALWAYS, NEVER, show, show_duration
+
+
+class Retrieval:
+    """The answer to `get_historical_features`. Lazy: nothing is read before a result is asked for, and then once."""
+
+    def __init__(self, project: Project, question: Question) -> None:
+        self._project = project
+        self._question = question
+
+    def __repr__(self) -> str:
+        q = self._question
+        state = "computed" if "_computed" in self.__dict__ else "not computed yet"
+        return f"Retrieval({q.request.label} for {len(q.spine):,} rows, {state}; .explain() tells how)"
+
+    @cached_property
+    def _computed(self) -> Computed:
+        return compute(self._project, self._question)
+
+    def to_polars(self) -> pl.DataFrame:
+        """The spine with the features appended, in the order asked."""
+        return self._computed.frame
+
+    def to_pandas(self) -> Any:
+        """A pandas frame; integers with nulls stay integers. Raises: MissingDependency without pandas and pyarrow."""
+        plugins.require("pandas", extra="pandas", purpose="to_pandas()")
+        plugins.require("pyarrow", extra="pandas", purpose="to_pandas()")
+        return self.to_polars().to_pandas(use_pyarrow_extension_array=True)
+
+    def to_arrow(self) -> Any:
+        """A pyarrow table. Raises: MissingDependency without pyarrow."""
+        plugins.require("pyarrow", extra="arrow", purpose="to_arrow()")
+        return self.to_polars().to_arrow()
+
+    def to_batches(self, rows: int = 100_000) -> Iterator[pl.DataFrame]:
+        """Frames of at most `rows` rows, in order."""
+        return self.to_polars().iter_slices(rows)
+
+    def write_parquet(self, path: str | Path) -> None:
+        """Write the training set to a Parquet file."""
+        self.to_polars().write_parquet(path)
+
+    def save(self, name: str) -> Dataset:
+        """Keep the training set under a name: the same bytes whenever it is read again.
+
+        Raises: UsageError if the name is taken.
+        """
+        return dataset.save(self._project, name, self._question, self._computed)
+
+    @property
+    def seconds(self) -> float:
+        """How long computing took."""
+        return self._computed.seconds
+
+    @property
+    def ignored(self) -> dict[str, Ignored]:
+        """By group, the rows of its source that take no part, and why. Reads the key and time columns."""
+        layouts = {job.layout.ref: job.layout for job in self._question.request.jobs}
+        return {ref: reading.ignored(layouts[ref]) for ref, reading in self._computed.readings.items()}
+
+    def explain(self) -> str:
+        """What will be read, and how each feature is computed, in words."""
+        q = self._question
+        lines = [
+            f"{len(q.spine):,} rows of spine, time `{q.timestamp}`, as of {q.as_of if isinstance(q.as_of, str) else show(q.as_of)}",
+            f"revision {q.request.revision}, {q.request.label}",
+        ]
+        first, last = (int(q.t.min()), int(q.t.max())) if len(q.t) else (0, 0)
+        for job in q.request.jobs:
+            layout = job.layout
+            reading = plan_reading(
+                self._project.reader(job.group), layout, job.outputs, first, min(last, NEVER - 1), q.as_of
+            )
+            keys = ", ".join(job.key_columns) or "none (one global key)"
+            lines.append(f"\n{layout.ref} ({layout.kind} group), key {keys}")
+            lines.append(f"  reads   {reading.source}: {', '.join(reading.columns)}")
+            low = "the beginning" if reading.since == ALWAYS else show(reading.since)
+            high = "the end" if reading.until == NEVER else show(reading.until)
+            lines.append(f"  rows    with event time from {low} to {high}")
+            if layout.kind == "state":
+                age = (
+                    "of any age"
+                    if layout.max_age is None
+                    else f"not older than {show_duration(layout.max_age)}"
+                )
+                lines.append(f"  value   of the newest row {age}")
+            for output in job.outputs:
+                lines.append(f"  {output.name:<28} {_describe(layout, output)}")
+        for step in q.request.steps:
+            lines.append(f"\n{step.on_demand.ref} (on-demand) from {', '.join(n for n, _, _ in step.inputs)}")
+        return "\n".join(lines)
+
+
+def _describe(layout: Any, output: Any) -> str:
+    text = output.function if output.function != "column" else ""
+    if output.input != NONE:
+        text += f"({layout.inputs[output.input].text})" if text else layout.inputs[output.input].text
+    if output.where != NONE:
+        text += f" where {layout.inputs[output.where].text}"
+    if output.window != NONE:
+        end = "t" if not output.offset else f"t - {show_duration(output.offset)}"
+        text += f" in [{end} - {show_duration(output.window)}, {end})"
+    if output.limit != NONE:
+        text += f", newest {output.limit}"
+    return text + f" → {output.dtype}"

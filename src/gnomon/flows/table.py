@@ -1,0 +1,67 @@
+"""The table of a cached group: its columns, and reading it like any source."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import polars as pl
+
+from gnomon.abc.offline import OfflineStore
+from gnomon.abc.source import Part, SourceReader
+from gnomon.define.feature import Feature
+from gnomon.define.group import FeatureGroup
+from gnomon.types import DType
+
+INSTANT = pl.Datetime("us", "UTC")
+HASHES = ("__h1", "__h2")
+"""The row's 128-bit hash in two int64 columns: its id if it has no event id, else its content."""
+
+
+def table_name(group: FeatureGroup) -> str:
+    return f"{group.name}@{group.version}"
+
+
+def declared_columns(group: FeatureGroup) -> dict[str, DType]:
+    """The columns of a cached group with their types, as its definition tells them: keys, times, id, and content.
+
+    A column that only aggregates or expressions use must stand in `schema`; what is missing shows when a layout is made.
+    """
+    columns = dict(group.keys)
+    schema = dict(group.schema)
+    for name in (group.timestamp, group.known_at):
+        if name is not None:
+            columns[name] = schema.get(name, INSTANT)
+    if group.event_id is not None:
+        columns[group.event_id] = schema.get(group.event_id, pl.String())
+    for feature in group.features:
+        if isinstance(feature, Feature) and feature.expr is None:
+            columns.setdefault(feature.name, feature.dtype)
+    for name, dtype in schema.items():
+        columns.setdefault(name, dtype)
+    return columns
+
+
+class TableReader(SourceReader):
+    """Reads a cached group's rows; its parts are the table's files, which never change."""
+
+    def __init__(self, offline: OfflineStore, group: FeatureGroup) -> None:
+        self.offline = offline
+        self.name = group.name
+        self.table = table_name(group)
+        self.columns = declared_columns(group)
+
+    def schema(self) -> dict[str, DType]:
+        return dict(self.columns)
+
+    def parts(self) -> tuple[Part, ...]:
+        return self.offline.parts(self.table)
+
+    def scan(
+        self, columns: Sequence[str], *, parts: Sequence[Part] | None = None, part_column: str | None = None
+    ) -> pl.LazyFrame:
+        wanted = {name: self.columns[name] for name in dict.fromkeys(columns)}
+        return self.offline.scan(self.table, wanted, parts=parts)
+
+    def describe(self) -> str:
+        version = self.offline.version(self.table)
+        return f"table {self.table}" + (" (empty)" if version is None else f", commit {version}")

@@ -1,0 +1,232 @@
+"""Training set: a spine of keys and times → the same rows, with what each feature was worth at each time."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+import polars as pl
+
+from gnomon import columns as cols
+from gnomon.engines.part import Answer, Spine, answer
+from gnomon.engines.resolve import AsOf
+from gnomon.errors import DataError, UsageError, nearest
+from gnomon.events import Retrieved, emit
+from gnomon.flows import ondemand
+from gnomon.flows.project import Project
+from gnomon.flows.read import Reading, collect_rows, plan_reading
+from gnomon.flows.request import Ident, Job, Request, with_default
+from gnomon.plan.normal import key, lane, micros
+from gnomon.time import NEVER, instant, stopwatch
+from gnomon.types import DType, dtype_text, is_instant
+
+
+@dataclass(frozen=True)
+class Question:
+    """A spine, checked against a request."""
+
+    spine: pl.DataFrame
+    timestamp: str
+    t: cols.Words
+    as_of: AsOf
+    request: Request
+    names: list[str]
+
+
+@dataclass
+class Computed:
+    """The features of a question, and what was done to get them."""
+
+    frame: pl.DataFrame
+    readings: dict[str, Reading] = field(default_factory=dict)
+    rows: dict[str, int] = field(default_factory=dict)
+    ties: dict[str, int] = field(default_factory=dict)
+    seconds: float = 0.0
+
+
+def read_as_of(value: object) -> AsOf:
+    """`"known"`, `"latest"`, or an instant. Raises: UsageError."""
+    if value in ("known", "latest"):
+        return value  # type: ignore[return-value]
+    if value == "served":
+        raise UsageError(
+            'as_of="served" needs logged answers, which this release does not keep yet',
+            hint='as_of="known" is what could have been known',
+        )
+    if isinstance(value, str) and value[:1].isalpha():
+        raise UsageError(f"as_of cannot be `{value}`", hint='give "known", "latest" or a datetime')
+    return instant(value)
+
+
+def check_spine(
+    spine: pl.DataFrame, request: Request, timestamp: str, as_of: AsOf, full_names: bool
+) -> Question:
+    """Check a spine before any data is read.
+
+    Raises: DataError or UsageError naming the column, what was found, and a hint.
+    """
+    t = _times(spine, timestamp)
+    for job in request.jobs:
+        _check_keys(spine, job)
+        _check_columns(spine, job.request_columns, f"group `{job.layout.name}`", "include_request")
+    for step in request.steps:
+        for name, ident, dtype in step.inputs:
+            if ident is None:
+                _check_columns(
+                    spine, (name,), f"on-demand function `{step.on_demand.name}`", "a request value"
+                )
+                _check_type(spine.schema[name], dtype, name, step.on_demand.name)
+    return Question(spine, timestamp, t, as_of, request, request.names(full_names, spine.columns))
+
+
+def _times(spine: pl.DataFrame, timestamp: str) -> cols.Words:
+    if timestamp not in spine.columns:
+        found = [n for n, d in spine.schema.items() if isinstance(d, pl.Datetime | pl.Date)]
+        hint = (
+            f'timestamp="{found[0]}"'
+            if len(found) == 1
+            else f"datetime columns found: {', '.join(found) or 'none'}"
+        )
+        raise DataError(f"the spine has no column `{timestamp}`", hint=f"name the time column: {hint}")
+    dtype = spine.schema[timestamp]
+    if not is_instant(dtype):
+        raise DataError(
+            f"the spine's time column `{timestamp}` is {dtype_text(dtype)}",
+            hint="give datetimes or ISO 8601 text",
+        )
+    try:
+        t = spine.select(micros(pl.col(timestamp), dtype)).to_series()
+    except pl.exceptions.PolarsError as error:
+        first = str(error).split("\n", maxsplit=1)[0]
+        raise DataError(f"the spine's time column `{timestamp}` cannot be read: {first}") from None
+    if t.null_count():
+        raise DataError(
+            f"{t.null_count():,} of {len(t):,} spine rows have no `{timestamp}`",
+            at=f"spine row {t.is_null().arg_true()[0]}",
+            hint="every row of a spine needs a time; drop or fill those rows",
+        )
+    return t.to_numpy()
+
+
+def _check_keys(spine: pl.DataFrame, job: Job) -> None:
+    for column, (name, dtype) in zip(job.key_columns, job.layout.keys, strict=True):
+        if column not in spine.columns:
+            close = nearest(column, spine.columns)
+            raise DataError(
+                f"the spine has no column `{column}`, the key of group `{job.layout.name}`",
+                hint=f"did you mean `{close}`?"
+                if close
+                else f'rename the column, or read the key from another: group.renamed(keys={{"{name}": "…"}})',
+            )
+        found = spine.schema[column]
+        if not key_fits(found, dtype):
+            raise DataError(
+                f"the spine's column `{column}` is {dtype_text(found)}, "
+                f"the key of group `{job.layout.name}` is {dtype_text(dtype)}",
+                hint="cast the column; 5 and '5' are different keys",
+            )
+
+
+def key_fits(found: DType, declared: DType) -> bool:
+    """Whether values of a column can be keys of a type."""
+    if isinstance(found, pl.Null):
+        return True
+    if declared.is_integer():
+        return found.is_integer()
+    if isinstance(declared, pl.String):
+        return isinstance(found, pl.String | pl.Categorical | pl.Enum)
+    return type(found) is type(declared)
+
+
+def _check_columns(spine: pl.DataFrame, names: Sequence[str], who: str, why: str) -> None:
+    missing = [n for n in names if n not in spine.columns]
+    if missing:
+        close = nearest(missing[0], spine.columns)
+        raise DataError(
+            f"{who} needs the spine column `{missing[0]}` ({why})",
+            hint=f"did you mean `{close}`?" if close else None,
+        )
+
+
+def _check_type(found: DType, declared: DType, name: str, who: str) -> None:
+    from_number = found.is_numeric() and declared.is_numeric()
+    if found != declared and not from_number and type(found) is not type(declared) and found != pl.Null():
+        raise DataError(
+            f"the request value `{name}` is {dtype_text(found)}, on-demand function `{who}` wants {dtype_text(declared)}"
+        )
+
+
+def compute(project: Project, question: Question) -> Computed:
+    """Answer a question: groups one after another, then on-demand functions, then the columns in their order."""
+    elapsed = stopwatch()
+    done = Computed(question.spine)
+    values: dict[Ident, pl.Series] = {}
+    for job in question.request.jobs:
+        found, reading = answer_job(project, question, job)
+        done.readings[job.layout.ref] = reading
+        done.rows[job.layout.ref] = found.rows
+        done.ties[job.layout.ref] = found.ties
+        for ident, output, column in zip(job.idents, job.outputs, found.columns, strict=True):
+            values[ident] = with_default(column, output)
+    run_steps(
+        question.request,
+        values,
+        dict(zip(question.spine.columns, question.spine.get_columns(), strict=True)),
+        len(question.spine),
+    )
+    features = [
+        values[column.ident].alias(name)
+        for column, name in zip(question.request.columns, question.names, strict=True)
+    ]
+    done.frame = question.spine.with_columns(features)
+    done.seconds = elapsed()
+    emit(Retrieved(len(question.spine), len(features), done.seconds))
+    return done
+
+
+def answer_job(project: Project, question: Question, job: Job) -> tuple[Answer, Reading]:
+    """The features of one group for a spine."""
+    layout, spine, t = job.layout, question.spine, question.t
+    first, last = (int(t.min()), int(t.max())) if len(t) else (0, 0)
+    reading = plan_reading(
+        project.reader(job.group), layout, job.outputs, first, min(last, NEVER - 1), question.as_of
+    )
+    frame = collect_rows(reading.frame, layout.ref)
+    keys = spine.select(
+        pl.col(column).cast(dtype).alias(key(i))
+        for i, (column, (_, dtype)) in enumerate(zip(job.key_columns, layout.keys, strict=True))
+    )
+    own = spine.select(layout.inputs[i].evaluate().alias(lane(i)) for i in job.request_inputs)
+    return answer(layout, job.outputs, frame, Spine(keys, t, own), question.as_of), reading
+
+
+def run_steps(request: Request, values: dict[Ident, pl.Series], fields: dict[str, pl.Series], n: int) -> None:
+    """Call the on-demand functions, adding their outputs to `values`."""
+    for step in request.steps:
+        inputs = {
+            name: (fields[name].cast(dtype) if ident is None else values[ident]).alias(name)
+            for name, ident, dtype in step.inputs
+        }
+        outputs = ondemand.call(step.on_demand, step.function, inputs, n)
+        values.update(zip(step.idents, outputs, strict=True))
+
+
+def row_hash(frame: pl.DataFrame) -> str:
+    """Digest of a frame's content, for telling spines apart."""
+    import hashlib
+
+    digest = hashlib.sha256()
+    for column in frame.get_columns():
+        digest.update(column.name.encode())
+        kind = cols.kind_of(column.dtype)
+        arrays = {
+            "word": lambda c: (cols.words(c),),
+            "float": lambda c: (cols.floats(c),),
+            "wide": cols.halves,
+            "bytes": cols.to_bytes,
+        }[kind](column)
+        for array in arrays:
+            digest.update(np.ascontiguousarray(array).tobytes())
+        digest.update(cols.valid(column).tobytes())
+    return digest.hexdigest()[:16]

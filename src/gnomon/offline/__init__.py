@@ -1,0 +1,1 @@
+"""Offline stores: the rows of cached groups, for ever."""

@@ -1,0 +1,156 @@
+"""Store: the facade. A dozen methods, each a call into `flows/`."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Iterable
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+from gnomon import config as settings
+from gnomon.define.group import FeatureGroup
+from gnomon.errors import UsageError
+from gnomon.flows import apply as applying
+from gnomon.flows import dataset, training
+from gnomon.flows.apply import Plan
+from gnomon.flows.dataset import Dataset
+from gnomon.flows.insert import Commit, insert
+from gnomon.flows.project import Project
+from gnomon.flows.request import Request, resolve_request
+from gnomon.flows.retrieval import Retrieval
+from gnomon.frames import to_polars
+from gnomon.registry.registry import Registry
+from gnomon.registry.snapshot import Snapshot
+from gnomon.time import Clock, system_clock
+
+
+class Store:
+    """A project's features: defined, computed, and told.
+
+    `path`: a folder with a gnomon.toml; without one, everything is kept in a temporary folder that goes with the
+    object. `registry`, `offline`, `online`, `engine`: URLs in the place of gnomon.toml's. `clock`: tells the present
+    instant, in microseconds. Use it as a context manager, or call `close`.
+    """
+
+    def __init__(
+        self,
+        path: str | Path | None = None,
+        *,
+        registry: str | None = None,
+        offline: str | None = None,
+        online: str | None = None,
+        engine: str | None = None,
+        author: str | None = None,
+        clock: Clock = system_clock,
+    ) -> None:
+        self._temporary: tempfile.TemporaryDirectory[str] | None = None
+        if path is None:
+            self._temporary = tempfile.TemporaryDirectory(prefix="gnomon-", ignore_cleanup_errors=True)
+            base = settings.Config(Path(self._temporary.name))
+            chosen = settings.with_overrides(
+                base, registry=registry, offline=offline, online=online or "memory://", engine=engine
+            )
+        else:
+            root = Path(path).resolve()
+            chosen = settings.load(root, registry=registry, offline=offline, online=online, engine=engine)
+        self._project = Project(chosen, clock=clock, author=author)
+        self._requests: dict[Any, Request] = {}
+
+    def __repr__(self) -> str:
+        return f"Store({str(self._project.root)!r}, online={self._project.config.online!r})"
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Let go of files and connections. A second call does nothing."""
+        self._project.close()
+        if self._temporary is not None:
+            self._temporary.cleanup()
+            self._temporary = None
+
+    @property
+    def path(self) -> Path:
+        """The project's folder."""
+        return self._project.root
+
+    @property
+    def registry(self) -> Registry:
+        """Definitions by revision: get, list, at, history, revert."""
+        return self._project.registry
+
+    def plan(self, definitions: Any, *, prune: bool = False) -> Plan:
+        """What `apply` would change, what breaks, and what must be filled again. Changes nothing."""
+        return applying.make_plan(self._project, definitions, prune=prune)
+
+    def apply(self, definitions: Any, *, prune: bool = False, message: str = "") -> Plan:
+        """Make one atomic revision of the definitions (a list, or modules): adds and changes; deletes only with prune."""
+        return applying.apply(self._project, definitions, prune=prune, message=message)
+
+    def insert(self, group: FeatureGroup | str, frame: Any) -> Commit:
+        """Commit rows to a cached group: one atomic commit, doing it again changes nothing."""
+        snapshot, registered = self._group(group)
+        return insert(self._project, registered, self._project.layout(snapshot, registered), frame)
+
+    def get_historical_features(
+        self,
+        spine: Any,
+        features: Any,
+        *,
+        timestamp: str = "event_timestamp",
+        as_of: Any = "known",
+        full_names: bool = False,
+    ) -> Retrieval:
+        """The spine with what each feature was worth at each row's time. Lazy.
+
+        `features`: a service, its name, or a list of `"group:feature"` or selections. `as_of`: `"known"` (what could
+        have been known at each time), `"latest"`, or a datetime.
+        """
+        request = self._request(features)
+        seen = training.read_as_of(as_of)
+        question = training.check_spine(to_polars(spine, "spine"), request, timestamp, seen, full_names)
+        return Retrieval(self._project, question)
+
+    def dataset(self, name: str) -> Dataset:
+        """A training set saved with `Retrieval.save`."""
+        return dataset.open_dataset(self._project, name)
+
+    def _group(self, group: FeatureGroup | str) -> tuple[Snapshot, FeatureGroup]:
+        snapshot = self._project.registry.snapshot()
+        if not isinstance(group, FeatureGroup | str):
+            raise UsageError(f"`{group!r}` is not a feature group")
+        return snapshot, snapshot.group(group if isinstance(group, str) else group.ref)
+
+    def _groups(self, groups: Any) -> tuple[Snapshot, list[FeatureGroup]]:
+        if groups is None:
+            snapshot = self._project.registry.snapshot()
+            return snapshot, [g for g in snapshot.groups() if g.online]
+        if isinstance(groups, FeatureGroup | str) or not isinstance(groups, Iterable):
+            groups = [groups]
+        chosen = [self._group(g) for g in groups]
+        return self._project.registry.snapshot(), [group for _, group in chosen]
+
+    def _request(self, features: Any) -> Request:
+        """The resolved request, made once for each revision and choice of features."""
+        snapshot = self._project.registry.snapshot()
+        address = (snapshot.revision, tuple(features) if isinstance(features, list) else features)
+        try:
+            found = self._requests.get(address)
+        except TypeError:  # something unhashable was asked for: resolving it tells what
+            return resolve_request(self._project, snapshot, features)
+        if found is None:
+            if len(self._requests) > _CACHED:
+                self._requests.clear()
+            found = self._requests[address] = resolve_request(self._project, snapshot, features)
+        return found
+
+
+_CACHED = 256
+
+__all__ = ["Commit", "Dataset", "Plan", "Retrieval", "Store"]
