@@ -146,8 +146,8 @@ FOREVER = 10**6
 def walks(draw: st.DrawFn, codes: Sequence[int], late: bool) -> Walk:
     """Some rows of up to three keys; `late` ones become known later and are replaced.
 
-    """Walks of ranges, on which slide and replay must agree, and of late rows, which are replayed."""
-    were drawn by itself.
+    Sizes shrink; what stands in the rows comes from a seed: if each number were drawn by itself, most windows
+    would be empty.
     """
     pick = random.Random(draw(st.integers(0, 2**32)))
     n_rows = draw(st.integers(0, 40))
