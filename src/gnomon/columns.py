@@ -40,14 +40,22 @@ def kind_of(dtype: pl.DataType) -> Kind:
     return "wide" if isinstance(dtype, pl.Decimal) else "bytes"
 
 
+def _owned(column: pl.Series) -> NDArray[Any]:
+    """The column's values in an array that may be written to.
+
+    A view of Polars' memory is read-only, which to Numba is another type: every kernel would be compiled twice.
+    """
+    return column.to_numpy(writable=True)
+
+
 def flags(column: pl.Series) -> Flags:
     """A Boolean column as uint8, null as 0."""
-    return (column.fill_null(False) if column.null_count() else column).to_numpy().view(np.uint8)
+    return _owned(column.fill_null(False) if column.null_count() else column).view(np.uint8)
 
 
 def valid(column: pl.Series) -> Flags:
     """Where there is a value; zero-length where there always is."""
-    return column.is_not_null().to_numpy().view(np.uint8) if column.null_count() else NO_FLAGS
+    return _owned(column.is_not_null()).view(np.uint8) if column.null_count() else NO_FLAGS
 
 
 def words(column: pl.Series) -> Words:
@@ -56,14 +64,14 @@ def words(column: pl.Series) -> Words:
     if physical.null_count():
         physical = physical.fill_null(False if physical.dtype == pl.Boolean else 0)
     if physical.dtype == pl.UInt64:
-        return physical.to_numpy().view(np.int64)
-    return physical.cast(pl.Int64).to_numpy()
+        return _owned(physical).view(np.int64)
+    return _owned(physical.cast(pl.Int64))
 
 
 def floats(column: pl.Series) -> NDArray[np.float64]:
     """A float column as float64, null as 0.0."""
     wide = column.cast(pl.Float64)
-    return (wide.fill_null(0.0) if wide.null_count() else wide).to_numpy()
+    return _owned(wide.fill_null(0.0) if wide.null_count() else wide)
 
 
 def halves(column: pl.Series) -> Halves:
@@ -74,7 +82,7 @@ def halves(column: pl.Series) -> Halves:
         high=(pl.col("v") // whole).cast(pl.Int64),
         low=(pl.col("v") - (pl.col("v") // whole) * whole).cast(pl.UInt64),
     )
-    return parts["high"].to_numpy(), parts["low"].to_numpy()
+    return _owned(parts["high"]), _owned(parts["low"])
 
 
 def from_halves(high: Words, low: NDArray[np.uint64], dtype: pl.DataType) -> pl.Series:
