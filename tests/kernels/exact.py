@@ -10,6 +10,7 @@ import numpy as np
 from hypothesis import strategies as st
 
 from gnomon.kernels.words import code_floats, float_codes
+from tests.kernels.walks import Walk, either
 
 NULL, VALUE, FAILED = 0, 1, 2
 
@@ -45,6 +46,11 @@ INTS = st.one_of(
     st.integers(-(2**63), 2**63 - 1),
     st.sampled_from([2**63 - 1, -(2**63), 2**62, -(2**62), 2**53 + 1, 2**32]),
 )
+
+
+def walks_over(codes: st.SearchStrategy[int]) -> st.SearchStrategy[Walk]:
+    """Walks whose rows carry some of a few codes, so that equal and opposite numbers meet in a window."""
+    return st.lists(codes, min_size=1, max_size=8).flatmap(either)
 
 
 def hard_column(seed: int, n: int) -> np.ndarray:

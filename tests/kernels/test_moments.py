@@ -25,8 +25,9 @@ from tests.kernels.exact import (
     hard_column,
     nearest,
     values_of,
+    walks_over,
 )
-from tests.kernels.walks import Walk, either, long_walk
+from tests.kernels.walks import Walk, long_walk
 
 SCRATCH = np.full(moments.MOMENT_SCRATCH, -1, np.int64)
 DDOF = st.sampled_from([0, 1])
@@ -80,12 +81,12 @@ def check(walk: Walk, real: bool, ddof: int) -> None:
         assert walked(walk, real, ddof, "slide") == expected
 
 
-@given(either(FLOAT_CODES), DDOF)
+@given(walks_over(FLOAT_CODES), DDOF)
 def test_float_variances(walk: Walk, ddof: int) -> None:
     check(walk, real=True, ddof=ddof)
 
 
-@given(either(INTS), DDOF)
+@given(walks_over(INTS), DDOF)
 def test_int_variances(walk: Walk, ddof: int) -> None:
     check(walk, real=False, ddof=ddof)
 

@@ -24,8 +24,9 @@ from tests.kernels.exact import (
     hard_column,
     nearest,
     values_of,
+    walks_over,
 )
-from tests.kernels.walks import NO_OWN, NONE, Walk, either, long_walk
+from tests.kernels.walks import NO_OWN, NONE, Walk, long_walk
 
 SCRATCH = np.full(sums.SUM_SCRATCH, -1, np.int64)
 NO_FLOATS = np.empty(0, np.float64)
@@ -94,12 +95,12 @@ def check(walk: Walk, real: bool) -> None:
         assert walked(walk, real, "slide") == expected
 
 
-@given(either(FLOAT_CODES))
+@given(walks_over(FLOAT_CODES))
 def test_float_sums(walk: Walk) -> None:
     check(walk, real=True)
 
 
-@given(either(INTS))
+@given(walks_over(INTS))
 def test_int_sums(walk: Walk) -> None:
     check(walk, real=False)
 
@@ -197,7 +198,7 @@ def test_more_rows_than_limbs_can_hold_are_refused(real: bool) -> None:
     assert sum_of_copies(code_of(1.0), 1, limbs.MAX_ROWS + 1, real, -60, 3)[2:] == (FAILED, FAILED)
 
 
-@given(either(INTS))
+@given(walks_over(INTS))
 def test_counts(walk: Walk) -> None:
     expected = [len(walk.codes(i)) for i in range(len(walk.at))]
     count, ok = walk.out(), walk.out(np.uint8)
