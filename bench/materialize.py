@@ -51,8 +51,8 @@ class Gnomon(Timed):
         self.folder: Path | None = None
 
     def reset(self) -> None:
-        self.store = None
-        if self.folder is not None:
+        if self.store is not None and self.folder is not None:
+            self.store.close()
             shutil.rmtree(self.folder)
         self.folder = next(self.folders)
         self.store = project(self.folder)
@@ -81,9 +81,9 @@ def materialize_once(job: Job) -> None:
     """Leave a materialized project in the contest's shared folder, for the peer to take its bytes from."""
     recipe = Profiles(job.sizes["users"], snapshots=1)
     group = profile_group(ensure(recipe, job.data), recipe)
-    store = project(job.shared / "project")
-    store.apply([group])
-    store.materialize([group], end=END)
+    with project(job.shared / "project") as store:
+        store.apply([group])
+        store.materialize([group], end=END)
 
 
 class PutMulti(Timed):
