@@ -114,6 +114,12 @@ class FeatureGroup(Definition):
                     at=f"features[{i}]",
                     hint="use gn.Feature or an aggregate such as gn.count",
                 )
+        if self.source is not None and not isinstance(self.source, Source):
+            problems.add(
+                f"`{self.source!r}` is not a Source",
+                at="source",
+                hint="use a gn.FileSource or gn.SQLSource",
+            )
         if problems.found:
             return
         columns = [f for f in self.features if isinstance(f, Feature)]

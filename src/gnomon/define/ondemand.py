@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import ast
 import hashlib
 import inspect
+import textwrap
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -61,13 +63,36 @@ class OnDemand(Definition):
 
 
 def source_hash(function: Callable[..., Any]) -> str:
-    """Digest of a function's source text; of its compiled code where the text cannot be had (a bare console)."""
+    """Digest of a function's source text; of its compiled code where the text cannot be had (a bare console).
+
+    Decorators and docstring are left out: they hold description, owner and tags, which may change freely.
+    """
     try:
-        text = inspect.getsource(function)
+        text = _code_text(textwrap.dedent(inspect.getsource(function)))
     except (OSError, TypeError):
         code = function.__code__
         text = repr((code.co_code, code.co_consts, code.co_names))
-    return hashlib.sha256(inspect.cleandoc(text).encode()).hexdigest()[:16]
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def _code_text(source: str) -> str:
+    """A function's text from its `def` on, without the docstring.
+
+    Text and not a dumped tree, which would differ between versions of Python.
+    """
+    try:
+        node = ast.parse(source).body[0]
+    except (SyntaxError, IndexError):  # cut out of a larger expression
+        return source
+    if not isinstance(node, ast.FunctionDef):
+        return source
+    lines = source.splitlines()
+    first, *rest = node.body
+    last = first.end_lineno or first.lineno
+    alone = node.lineno < first.lineno and all(last < other.lineno for other in rest)
+    if alone and ast.get_docstring(node, clean=False) is not None:
+        lines[first.lineno - 1 : last] = []
+    return "\n".join(line.rstrip() for line in lines[node.lineno - 1 :])
 
 
 def on_demand(

@@ -1,0 +1,91 @@
+"""The seam of the registry's storage: revisions of documents, one after another."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+Address = tuple[str, str]
+"""Kind and name of an object: `("group", "airport_weather@1")`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Revision:
+    """What is told about a revision without reading its documents."""
+
+    number: int
+    """Counts up by one from 1; 0 is the empty registry before all revisions."""
+    author: str
+    time: int
+    """Instant."""
+    message: str
+    put: tuple[Address, ...] = ()
+    """The objects that it added or changed, sorted."""
+    removed: tuple[Address, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """An object as of some revision."""
+
+    kind: str
+    ref: str
+    document: str | None
+    """None: removed."""
+    revision: int
+    """The revision that put or removed it."""
+    author: str
+    """Who made that revision."""
+
+
+@dataclass(frozen=True, slots=True)
+class Loaded:
+    """A revision and all objects as of it, removed ones too."""
+
+    revision: Revision
+    objects: tuple[Stored, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class NewRevision:
+    """What is written."""
+
+    author: str
+    time: int
+    message: str
+    documents: Mapping[Address, str | None]
+    """Only what changes; None removes."""
+
+
+class RegistryBackend(ABC):
+    """Keeps revisions. Knows nothing of what documents mean. Safe with threads, processes and forks.
+
+    All methods raise Unavailable if the storage cannot be reached just now.
+    """
+
+    @abstractmethod
+    def head(self) -> int:
+        """The newest revision's number, 0 if there is none."""
+
+    @abstractmethod
+    def load(self, revision: int | None = None) -> Loaded:
+        """A revision, the newest if not given, read at one moment.
+
+        Raises: NotFound if there is no such revision.
+        """
+
+    @abstractmethod
+    def swap(self, base: int, new: NewRevision) -> None:
+        """Write revision `base + 1`, whole or not at all; it is durable when this returns.
+
+        Raises: Conflict if `base` is not the newest revision (any more).
+        """
+
+    @abstractmethod
+    def history(self) -> tuple[Revision, ...]:
+        """All revisions, the newest first."""
+
+    @abstractmethod
+    def close(self) -> None:
+        """Let go of connections. May be called twice."""

@@ -1,0 +1,1 @@
+"""Which revision is true: definitions as documents, their history, and what a change means."""
