@@ -214,6 +214,7 @@ def test_removed_feature_is_refused():
         "feature `amount_sum_7d`: removed, was sum of amount over 7d where price > 1.5",
     ]
     assert len(found.breaking) == 2
+    assert all("takes away a name" in problem.what for problem in found.breaking)
 
 
 def test_another_window_is_another_feature():
@@ -520,10 +521,10 @@ def test_plan_reads_well():
     owner: '' → ana
     feature `temp`: dtype Float64 → Float32
     online: `path` of the source `orders` changed
-    breaking: Feature group `state@1`: max_age: 3h → None would give an existing name another meaning
+    breaking: Feature group `state@1`: max_age: 3h → None; this gives an existing name another meaning
       hint: raise `version` to 10; `state@1` then stays as it is for those who use it
-    breaking: Feature group `state@1`: feature `temp`: dtype Float64 → Float32 would give an existing name \
-another meaning
+    breaking: Feature group `state@1`: feature `temp`: dtype Float64 → Float32; this gives an existing \
+name another meaning
       hint: raise `version` to 10; `state@1` then stays as it is for those who use it
   feature group  state@9  kept: not in the definitions, removed only by pruning
     online: `path` of the source `orders` changed"""

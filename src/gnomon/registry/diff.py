@@ -213,7 +213,7 @@ def _breaking(kind: Kind, ref: str, found: Sequence[Detail], old: _Side, stays: 
         last = max(_versions(kind, ref.partition("@")[0], old, stays))
         for detail in meaning:
             yield Problem(
-                f"{what}: {detail} would give an existing name another meaning",
+                f"{what}: {detail}; {_harm(detail)}",
                 ref,
                 f"raise `version` to {last + 1}; `{ref}` then stays as it is for those who use it",
             )
@@ -227,10 +227,16 @@ def _breaking(kind: Kind, ref: str, found: Sequence[Detail], old: _Side, stays: 
         listed = ", ".join(f"`{user}`" for user in users)
         for detail in meaning:
             yield Problem(
-                f"{what}: {detail} would give the features of {listed} another meaning",
+                f"{what}: {detail}; this gives the features of {listed} another meaning",
                 ref,
                 f"declare the changed {kind} under another name, and raise `version` of its groups",
             )
+
+
+def _harm(detail: Detail) -> str:
+    if detail.new is None:
+        return "this takes away a name that may be in use"
+    return "this gives an existing name another meaning"
 
 
 def _versions(kind: Kind, name: str, *sides: _Side) -> Iterator[int]:
