@@ -1,0 +1,1 @@
+"""Online stores, and the bytes that stand in them."""

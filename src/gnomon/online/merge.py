@@ -1,0 +1,218 @@
+"""Merge: rows that are held + rows that arrive → the rows to hold. The union of row versions, cut at the horizon.
+
+It is commutative, associative and idempotent on the rows, so load, replay and repair may run in any order and twice.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+
+from gnomon.errors import DataError
+from gnomon.kernels import order, union
+from gnomon.online.codec import MIN, FlatRows, Layout
+from gnomon.online.arrays import NO_INTS, Column, Int64s, VarColumn, WordColumn, joined
+
+__all__ = ["KEEP_ALL", "IdConflict", "Merged", "Retention", "merge"]
+
+Words: type = NDArray[np.uint64]
+_NO_WORDS = np.empty(0, np.uint64)
+_SIGN = np.uint64(1 << 63)
+
+
+@dataclass(frozen=True, slots=True)
+class Retention:
+    """Where a group's online past ends."""
+
+    horizon: int = MIN
+    """Microseconds. An event group answers windows that begin at or after it, a state group questions at or after it."""
+    watermark: int = MIN
+    """Microseconds: the greatest activation applied, at most now. Rows that are not active by then wait."""
+
+
+KEEP_ALL = Retention()
+
+
+@dataclass(frozen=True, slots=True)
+class Merged:
+    """What became of the rows."""
+
+    rows: FlatRows
+    duplicates: int
+    """Versions that said nothing new."""
+    ties: int
+    """Versions that lost against another of the same known_at (state groups)."""
+    late: int
+    """Arriving rows from beyond the horizon: not kept."""
+    retired: int
+    """Rows held until now that fell behind the horizon."""
+
+
+class IdConflict(DataError):
+    """One row id has two contents at one known_at: the ids are not unique."""
+
+    def __init__(self, keys: Int64s) -> None:
+        super().__init__(
+            f"one event id with two contents at one known_at, for {keys.size} keys",
+            hint="`event_id` must be unique for each row of a key, or a correction must be known later",
+        )
+        self.keys = keys
+        """Positions of the keys, ascending."""
+
+
+def merge(layout: Layout, old: FlatRows, new: FlatRows, retention: Retention = KEEP_ALL) -> Merged:
+    """Unite the row versions of K keys, resolve them, order them, and drop what lies beyond the horizon.
+
+    Shape:  old, new of K keys each, key by key → K keys. The counters are added.
+    Raises: IdConflict for an event group.
+    Cost:   O(n log n); O(n) where nothing is held and the arriving rows of a state group rise in time.
+    """
+    both = _Union(layout, old, new)
+    positions, key_start = union.interleave(old.key_start, new.key_start)
+    plain = old.n_rows == 0 and not new.dead.any() and union.rises(new.key_start, new.event_time)
+    if plain and layout.kind == "state":
+        ident, n_idents, repeated, until, ties = np.arange(new.n_rows), new.n_rows, None, new.until, 0
+    else:
+        ident, n_idents, repeated, until, ties = _resolve(both)
+        if not plain:
+            union.sort_in_keys(positions, key_start, *both.order_words())
+    first_activation = np.minimum(old.first_activation, new.first_activation)
+    newest_dropped = np.maximum(old.newest_dropped, new.newest_dropped)
+    gone = np.zeros(both.n, np.bool_) if repeated is None else repeated.astype(np.bool_)
+    dropped = _beyond(both, ident, n_idents, until, retention) & ~gone
+    union.leave_marks(
+        dropped.view(np.uint8), both.key, both.event_time, both.known_at, until, both.dead,
+        first_activation, newest_dropped,
+    )  # fmt: skip
+    left = gone | dropped
+    if left.any():
+        kept = ~left[positions]
+        before = np.concatenate([[0], np.cumsum(kept)])
+        positions, key_start = positions[kept], before[key_start]
+    rows = FlatRows(
+        key_start=key_start,
+        event_time=both.event_time[positions],
+        known_at=both.known_at[positions],
+        until=until[positions],
+        dead=both.dead[positions],
+        row_id=_taken(both.row_id, positions),
+        content=both.content.reshape(-1, 2)[positions].reshape(-1) if both.content.size else NO_INTS,
+        lanes=tuple(_taken(_joined(a, b), positions) for a, b in zip(old.lanes, new.lanes, strict=True)),
+        counter=old.counter + new.counter,
+        first_activation=first_activation,
+        newest_dropped=newest_dropped,
+    )
+    late = int(dropped[old.n_rows :].sum())
+    return Merged(rows, int(gone.sum()), ties, late, int(dropped.sum()) - late)
+
+
+class _Union:
+    """The rows of both sides as columns, the old ones first; without lanes, which only the rows that stay need."""
+
+    def __init__(self, layout: Layout, old: FlatRows, new: FlatRows) -> None:
+        self.layout = layout
+        self.n = old.n_rows + new.n_rows
+        self.n_keys = old.n_keys
+        self.key = np.concatenate([old.key_of_row(), new.key_of_row()])
+        self.event_time = np.concatenate([old.event_time, new.event_time])
+        self.known_at = np.concatenate([old.known_at, new.known_at])
+        self.dead = np.concatenate([old.dead, new.dead])
+        self.row_id = _joined(old.row_id, new.row_id)
+        self.content = np.concatenate([old.content, new.content])
+        # Ids as two words that compare as the ids do: a text by its rank among those at hand.
+        if isinstance(self.row_id, VarColumn):
+            self.id_words = _ranks(self.row_id), np.zeros(self.n, np.int64)
+        elif self.row_id.width == 1:
+            self.id_words = self.row_id.words, np.zeros(self.n, np.int64)
+        else:
+            self.id_words = self._halves(self.row_id.pairs)
+        self.hashes = self._halves(self.content.reshape(-1, 2)) if self.content.size else self.id_words
+
+    @staticmethod
+    def _halves(pairs: Int64s) -> tuple[Int64s, Int64s]:
+        return np.ascontiguousarray(pairs[:, 0]), np.ascontiguousarray(pairs[:, 1])
+
+    def order_words(self) -> tuple[Int64s, Int64s, Words, Words, Int64s]:
+        """What rows of a key are sorted by: (event_time, known_at, id, id, and what makes the order one of the set)."""
+        high, low = (words.view(np.uint64) for words in self.id_words)
+        if self.layout.id_kind != "hash":
+            high = high ^ _SIGN
+        if self.layout.kind == "state":
+            return self.event_time, self.known_at, high, low, self.hashes[0]
+        declared = self.known_at if self.layout.declared_known else NO_INTS
+        return self.event_time, declared, high, low, self.known_at
+
+
+def _resolve(both: _Union) -> tuple[Int64s, int, NDArray[np.uint8] | None, Int64s, int]:
+    """(ident [n], how many, the versions that repeat another [n] or None, until [n], ties)"""
+    state = both.layout.kind == "state"
+    nothing = np.zeros(both.n, np.int64)
+    a, b = (both.event_time, nothing) if state else both.id_words
+    hashed = union.spread(both.key, a, b)
+    by_ident = np.argsort(hashed)
+    ident, n_idents, collided = union.number(by_ident, hashed, both.key, a, b)
+    if collided:
+        by_ident = np.lexsort((b, a, both.key))
+        ident, n_idents, _ = union.number(by_ident, np.arange(both.n), both.key, a, b)
+    # Deletes have no content: those of one instant are one.
+    alive = both.dead == 0
+    v1 = both.id_words[0] if state and both.layout.id_kind != "hash" else nothing
+    h1, h2 = both.hashes
+    if not alive.all():
+        v1, h1, h2 = (np.where(alive, words, 0) for words in (v1, h1, h2))
+    w1, w2 = h1.view(np.uint64), h2.view(np.uint64)
+    repeated = None
+    until = np.full(both.n, np.iinfo(np.int64).max)
+    if n_idents == both.n:
+        return ident, n_idents, repeated, until, 0
+    repeated = union.repeats(by_ident, ident, both.dead.astype(np.int64), v1, w1, w2, both.known_at)
+    rows = np.flatnonzero(repeated == 0)
+    keep, until_of, conflict, ties = order.versions(
+        ident[rows], both.known_at[rows], v1[rows], w1[rows], w2[rows], both.dead[rows], not state
+    )
+    if conflict.size:
+        raise IdConflict(np.unique(both.key[rows[conflict]]))
+    # A version that another of its instant beats never counts; it is held, so that it is known when it comes again.
+    beaten = (keep == 0) & (both.dead[rows] == 0)
+    until[rows] = np.where(beaten, both.known_at[rows], until_of)
+    return ident, n_idents, repeated, until, int(ties)
+
+
+def _beyond(
+    both: _Union, ident: Int64s, n_idents: int, until: Int64s, retention: Retention
+) -> NDArray[np.bool_]:
+    """[n]: rows beyond the horizon."""
+    if retention.horizon == MIN:
+        return np.zeros(both.n, np.bool_)
+    if both.layout.kind == "event":
+        drop = union.drop_events(
+            ident, n_idents, both.event_time, both.known_at, retention.horizon, retention.watermark
+        )
+    else:
+        drop = union.drop_states(
+            both.key, both.n_keys, ident, n_idents, both.event_time, both.known_at, until, both.dead,
+            retention.horizon,
+        )  # fmt: skip
+    return drop.astype(np.bool_)
+
+
+def _ranks(column: VarColumn) -> Int64s:
+    """[n]: dense ranks by bytes, which for UTF-8 is by code point."""
+    ranks = pl.Series(column.to_list(), dtype=pl.Binary).rank("dense")
+    return ranks.cast(pl.Int64).to_numpy().copy()
+
+
+def _joined(old: Column, new: Column) -> Column:
+    return new if len(old) == 0 else joined(old, new)
+
+
+def _taken(column: Column, rows: Int64s) -> Column:
+    return column if _is_all(rows, len(column)) else column.take(rows)
+
+
+def _is_all(rows: Int64s, n: int) -> bool:
+    """Whether `rows` is 0, 1, …, n − 1: nothing held and nothing to do, as in a first load."""
+    return rows.size == n and bool((rows == np.arange(n)).all())

@@ -1,0 +1,303 @@
+"""Questions to the online store: features → a program, packed values and t → answers, answers → Python values."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from itertools import groupby
+from typing import Any, TypeAlias
+
+import numpy as np
+import polars as pl
+
+from gnomon import columns
+from gnomon.kernels import answer as kernel
+from gnomon.online.arrays import NO_BYTES, Bytes, Column, Int64s, VarColumn
+from gnomon.online.codec import Layout, join_values
+from gnomon.online.values import Read, reader, same
+from gnomon.plan.layout import NONE, Output
+
+__all__ = ["STATUSES", "Answers", "Program", "RequestRows", "answer", "make_program", "request_rows"]
+
+STATUSES = ("NOT_FOUND", "EXPIRED", "NULL", "PRESENT", "NOT_READY", "ERROR")
+"""Names of the status codes."""
+
+_FUNCTIONS = {
+    "count": kernel.COUNT,
+    "sum": kernel.SUM,
+    "mean": kernel.MEAN,
+    "var": kernel.VAR,
+    "std": kernel.STD,
+    "min": kernel.MIN,
+    "max": kernel.MAX,
+    "first": kernel.FIRST,
+    "last": kernel.LAST,
+    "first_k": kernel.FIRST_K,
+    "last_k": kernel.LAST_K,
+    "n_distinct": kernel.N_DISTINCT,
+    "median": kernel.MEDIAN,
+    "any": kernel.ANY,
+    "all": kernel.ALL,
+    "time_since_first": kernel.SINCE_FIRST,
+    "time_since_last": kernel.SINCE_LAST,
+    "rate": kernel.RATE,
+    "column": kernel.COLUMN,
+}
+_TYPES = {"word": kernel.WORD, "float": kernel.FLOAT, "wide": kernel.WIDE, "bytes": kernel.BYTES}
+_LISTS = ("first_k", "last_k")
+_REAL = ("mean", "var", "std", "median", "rate")
+_SELECTED = ("min", "max", "first", "last", "column", *_LISTS)
+_BY_PLACE = ("count", "rate", "first", "last", "time_since_first", "time_since_last", "column")
+"""Functions that need no codes of the values."""
+
+_SOUND = kernel.PRESENT | 1 << 8
+
+
+@dataclass(frozen=True)
+class Program:
+    """What is asked of the values of one group, planned once for many calls."""
+
+    layout: Layout
+    outputs: tuple[Output, ...]
+    code: Int64s
+    """As `kernels.answer` wants it."""
+    list_lengths: Int64s
+    """k of each list."""
+    shapes: tuple[tuple[str, columns.Kind, Read], ...]
+    """Of each output: the function; how its value lies in its words; and from there to the Python value. Of a list, how
+    its items do."""
+
+    @cached_property
+    def takes_request(self) -> bool:
+        """Whether any output counts the request's own row."""
+        return any(output.include_request for output in self.outputs)
+
+
+def make_program(
+    layout: Layout, types: Sequence[pl.DataType], outputs: Sequence[Output], max_age: int | None = None
+) -> Program:
+    """Plan the outputs so that those that look at the same rows share the walk over them.
+
+    types: of the lanes. max_age: microseconds, of a state group. Outputs name lanes by position, in `input` and `where`.
+    """
+    views: list[list[int]] = []
+    walks: list[list[int]] = []
+    features: list[list[int]] = []
+    slots = sorted(range(len(outputs)), key=lambda slot: (_view(outputs[slot]), _walk(outputs[slot])))
+    for view, of_view in groupby(slots, key=lambda slot: _view(outputs[slot])):
+        needs = 0
+        for walk, of_walk in groupby(of_view, key=lambda slot: _walk(outputs[slot])):
+            for slot in of_walk:
+                output = outputs[slot]
+                needs |= _needs(output, layout)
+                parameter = _parameter(output, types)
+                features.append([_FUNCTIONS[output.function], slot, parameter, output.distinct])
+            walks.append([*walk, len(features)])
+        views.append([*view, needs, len(walks)])
+    head = [0] * kernel.HEAD
+    head[kernel.STATE] = layout.kind == "state"
+    head[kernel.MAX_AGE] = -1 if max_age is None else max_age
+    head[kernel.LAYOUT] = layout.digest
+    head[kernel.LANES] = len(layout.lanes)
+    head[kernel.VIEWS], head[kernel.WALKS], head[kernel.FEATURES] = len(views), len(walks), len(features)
+    lane_types = [_TYPES[lane.kind] for lane in layout.lanes]
+    tables = [number for table in (views, walks, features) for row in table for number in row]
+    return Program(
+        layout=layout,
+        outputs=tuple(outputs),
+        code=np.array([*head, *layout.form.tolist(), *lane_types, *tables], np.int64),
+        list_lengths=np.array([output.k for output in outputs if output.function in _LISTS], np.int64),
+        shapes=tuple((o.function, _kind(o, layout), _read(o, types)) for o in outputs),
+    )
+
+
+def _view(output: Output) -> tuple[int, int, int]:
+    return output.input, output.where, int(output.keep_nulls)
+
+
+def _walk(output: Output) -> tuple[int, int, int, int]:
+    return output.window, output.offset, output.limit, int(output.include_request)
+
+
+def _needs(output: Output, layout: Layout) -> int:
+    if (
+        output.input == NONE
+        or output.function in _BY_PLACE
+        or (output.function in _LISTS and not output.distinct)
+    ):
+        return 0
+    by_value = output.function == "n_distinct" or output.function in _LISTS
+    if layout.lanes[output.input].kind == "float":
+        return kernel.NEEDS_CODES | (kernel.NEEDS_EQUAL if by_value else 0)
+    ranked = layout.lanes[output.input].kind in ("wide", "bytes") and output.function not in ("sum", "mean")
+    return kernel.NEEDS_CODES | (kernel.NEEDS_RANKS if ranked else 0)
+
+
+def _parameter(output: Output, types: Sequence[pl.DataType]) -> int:
+    if output.function in _LISTS:
+        return output.k
+    if output.function in ("var", "std"):
+        return output.ddof
+    dtype = types[output.input] if output.input != NONE else None
+    return dtype.scale or 0 if isinstance(dtype, pl.Decimal) else 0
+
+
+def _kind(output: Output, layout: Layout) -> columns.Kind:
+    if output.function in _REAL:
+        return "float"
+    if output.function in _SELECTED:
+        return layout.lanes[output.input].kind
+    if output.function == "sum" and layout.lanes[output.input].kind != "word":
+        return layout.lanes[output.input].kind
+    return "word"
+
+
+def _read(output: Output, types: Sequence[pl.DataType]) -> Read:
+    return reader(types[output.input] if output.function in _LISTS else output.dtype)
+
+
+# --------------------------------------------------------------------------------------------------- the request
+
+
+@dataclass(frozen=True, slots=True)
+class RequestRows:
+    """The requests' own rows, one a key, lane by lane."""
+
+    words: Int64s = field(default_factory=lambda: np.empty((0, 0, 3), np.int64))
+    """[L, K, 3]: valid, and the two words; [0, 0, 3] for none."""
+    data: Bytes = field(default_factory=lambda: NO_BYTES)
+
+
+NO_REQUEST = RequestRows()
+
+
+def request_rows(lanes: Sequence[Column | None], keys: int) -> RequestRows:
+    """From lanes as `values.encode` makes them, one row a key; None where no output counts the lane."""
+    words = np.zeros((len(lanes), keys, 3), np.int64)
+    data: list[Bytes] = []
+    for number, lane in enumerate(lanes):
+        if lane is None:
+            continue
+        words[number, :, 0] = lane.valid if lane.valid.size else 1
+        if isinstance(lane, VarColumn):
+            words[number, :, 1] = lane.offsets[:-1] + sum(part.size for part in data)
+            words[number, :, 2] = np.diff(lane.offsets)
+            data.append(lane.data)
+        else:
+            words[number, :, 1 : 1 + lane.width] = lane.pairs
+    return RequestRows(words, np.concatenate(data) if data else NO_BYTES)
+
+
+# -------------------------------------------------------------------------------------------------------- answers
+
+
+@dataclass(frozen=True)
+class Answers:
+    """The answers for K keys, F features each, still in words."""
+
+    program: Program
+    words: Int64s
+    """The values they were taken from; bytes are read from here."""
+    request: RequestRows
+    lists: Int64s
+    result: Int64s
+    """[3F + 2, K], as `kernels.answer` describes it."""
+
+    @property
+    def statuses(self) -> Int64s:
+        """[F, K] of codes, positions in `STATUSES`."""
+        count = len(self.program.outputs)
+        return self.result[2 * count : 3 * count] & 0xFF
+
+    @property
+    def event_times(self) -> Int64s:
+        """[K]: of the newest visible row; MIN for none."""
+        times: Int64s = self.result[-2]
+        return times
+
+    @property
+    def errors(self) -> Int64s:
+        """[K]: 0, or why the key's value cannot be read (`codec.refuse` makes the error)."""
+        reasons: Int64s = self.result[-1]
+        return reasons
+
+    def columns(self) -> list[list[Any]]:
+        """For each feature the Python values of all keys; None for null and for what could not be computed."""
+        count = len(self.program.outputs)
+        ints = self.result.tolist()
+        floats = self.result[:count].view(np.float64).tolist()
+        made: list[list[Any]] = []
+        for slot, (function, kind, read) in enumerate(self.program.shapes):
+            is_list = function in _LISTS
+            items = floats[slot] if kind == "float" and not is_list else ints[slot]
+            flags = ints[2 * count + slot]
+            whole = flags.count(_SOUND) == len(flags)
+            if is_list:
+                lines = self._lines[kind == "float"]
+                items = [lines[a : a + n] for a, n in zip(items, ints[count + slot], strict=True)]
+                if read is not same or kind != "float":
+                    items = [self._read(kind, read, item) for item in items]
+            elif kind in ("wide", "bytes"):
+                # What is null has no bytes that could be read.
+                pairs = list(zip(items, ints[count + slot], strict=True))
+                if not whole:
+                    pairs = [
+                        pair if flag >> 8 == 1 else None for pair, flag in zip(pairs, flags, strict=True)
+                    ]
+                items = self._read(kind, read, pairs)
+            elif read is not same:
+                items = [read(word) for word in items]
+            if not whole:
+                items = [item if flag >> 8 == 1 else None for item, flag in zip(items, flags, strict=True)]
+            made.append(items)
+        return made
+
+    @cached_property
+    def _lines(self) -> tuple[list[Any], list[Any]]:
+        """Lines of lists: pairs of words, and floats."""
+        first = np.ascontiguousarray(self.lists[:, 0])
+        return list(zip(first.tolist(), self.lists[:, 1].tolist(), strict=True)), first.view(
+            np.float64
+        ).tolist()
+
+    def _read(self, kind: columns.Kind, read: Read, pairs: list[Any]) -> list[Any]:
+        """Values from pairs of words (from floats for floats); None stays."""
+        if kind == "float":
+            return [read(item) for item in pairs]
+        if kind == "word":
+            return [read(word) for word, _ in pairs]
+        if kind == "wide":
+            return [None if p is None else read((p[0] << 64) + (p[1] & _LOW)) for p in pairs]
+        held, given = memoryview(self.words).cast("B"), memoryview(self.request.data)
+        return [None if p is None else read(_cut(held, given, p[0], p[1])) for p in pairs]
+
+
+def _cut(held: memoryview, given: memoryview, first: int, length: int) -> bytes:
+    return bytes(held[first : first + length] if first >= 0 else given[-1 - first : length - 1 - first])
+
+
+_LOW = 0xFFFF_FFFF_FFFF_FFFF
+_NO_LISTS = np.empty((0, 2), np.int64)
+
+
+def answer(
+    program: Program,
+    values: Sequence[bytes | memoryview | None],
+    t: Int64s,
+    request: RequestRows = NO_REQUEST,
+) -> Answers:
+    """Answer for the values of K keys at t, already moved back by a settling delay.
+
+    A value that cannot be read has status ERROR, and a reason in `errors`.
+    Raises: CorruptValue where a value is not a whole number of words.
+    """
+    words, offsets = join_values(values)
+    lists = _NO_LISTS
+    if program.list_lengths.size:
+        lists = np.empty((kernel.list_room(words, offsets, program.list_lengths), 2), np.int64)
+    result = np.empty((3 * len(program.outputs) + 2, t.size), np.int64)
+    kernel.answer(
+        words, offsets, t, program.layout.lag, program.code, request.words, request.data, lists, result
+    )
+    return Answers(program, words, request, lists, result)
