@@ -6,8 +6,11 @@ change a value. Decimal literals are Float64 (SEMANTICS §4).
 
 from __future__ import annotations
 
+import json
 import re
+from collections.abc import Iterator
 from functools import lru_cache
+from typing import Any
 
 import polars as pl
 
@@ -16,12 +19,12 @@ from gnomon.errors import DefinitionError, nearest
 ALLOWED_FUNCTIONS: frozenset[str] = frozenset(
     # numbers
     "abs ceil ceiling floor round trunc truncate sign sqrt cbrt exp ln log log10 log1p log2 pow power mod div "
-    "sin cos tan asin acos atan atan2 sinh cosh tanh degrees radians pi greatest least "
+    "sin cos tan asin acos atan atan2 degrees radians pi greatest least "
     # conditions
     "coalesce ifnull nullif if case cast try_cast "
     # text
-    "lower upper initcap length len char_length character_length octet_length bit_length concat concat_ws left "
-    "right substr substring trim ltrim rtrim btrim replace reverse starts_with ends_with strpos position "
+    "lower upper initcap length char_length character_length octet_length bit_length concat concat_ws left "
+    "right substr substring trim ltrim rtrim replace reverse starts_with ends_with strpos position "
     "regexp_like split_part lpad rpad "
     # time
     "extract date_part date timestamp strptime "
@@ -46,20 +49,10 @@ _TOKENS = re.compile(
     re.VERBOSE | re.DOTALL,
 )
 _DECIMAL = re.compile(r"(\d+\.\d*|\.\d+)")
-_FORBIDDEN_NODES = (
-    "Agg",
-    "Window",
-    "Over",
-    "Explode",
-    "Rolling",
-    "Sort",
-    "SortBy",
-    "Filter",
-    "Slice",
-    "Gather",
-    "Len",
-)
-_NODE = re.compile(r'"(' + "|".join(_FORBIDDEN_NODES) + r')"\s*[:\]}},]')
+_FORBIDDEN_NODES = frozenset("Agg Window Over Explode Rolling Sort SortBy Filter Slice Gather Len".split())
+"""Nodes of Polars' tree that look at more than one row."""
+_LEAVES = frozenset({"Column", "Literal", "function"})
+"""Keys below which are names and values, which may be called as a node is: a column `Filter`, `StringExpr: Slice`."""
 
 
 def _rewrite(text: str) -> tuple[str, list[str]]:
@@ -94,20 +87,35 @@ def parse(text: str) -> pl.Expr:
         )
     try:
         expr = pl.sql_expr(rewritten)
-        # The tree is read as text: it is the only form that Polars gives out whole.
-        tree = expr.meta.serialize(format="json")
+        # As JSON: it is the only form in which Polars gives out the tree whole.
+        tree = json.loads(expr.meta.serialize(format="json"))
     except (pl.exceptions.PolarsError, ValueError) as error:
         raise DefinitionError(
             f"the row expression `{text}` cannot be read: {error}",
             hint="write SQL over the source's columns, such as `wind_gust > 30 OR visib < 1`",
         ) from None
-    found = _NODE.search(tree)
-    if found:
+    found = next(_forbidden(tree), None)
+    if found is not None:
         raise DefinitionError(
-            f"the row expression `{text}` is not element-wise (it contains {found[1]})",
+            f"the row expression `{text}` is not element-wise (it contains {found})",
             hint="a row expression sees one row at a time",
         )
     return expr
+
+
+def _forbidden(tree: Any) -> Iterator[str]:
+    """The nodes of a tree that look at more than one row."""
+    if tree == "Len":
+        yield tree
+    elif isinstance(tree, list):
+        for item in tree:
+            yield from _forbidden(item)
+    elif isinstance(tree, dict):
+        for node, inside in tree.items():
+            if node in _FORBIDDEN_NODES:
+                yield node
+            if node not in _LEAVES:
+                yield from _forbidden(inside)
 
 
 @lru_cache(maxsize=4096)
