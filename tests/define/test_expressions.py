@@ -47,7 +47,9 @@ def test_columns_and_texts_may_be_called_as_forbidden_nodes_are():
     assert value("kind = 'Slice'") is True
 
 
-@pytest.mark.parametrize("text", ["SUM(x)", "COUNT(*)", "MAX(x)", "SUM(x) OVER ()", "MEDIAN(x)", "ROW_NUMBER()"])
+@pytest.mark.parametrize(
+    "text", ["SUM(x)", "COUNT(*)", "MAX(x)", "SUM(x) OVER ()", "MEDIAN(x)", "ROW_NUMBER()"]
+)
 def test_what_sees_other_rows_is_refused(text):
     with pytest.raises(DefinitionError, match="one row"):
         parse(text)

@@ -52,7 +52,7 @@ _DECIMAL = re.compile(r"(\d+\.\d*|\.\d+)")
 _FORBIDDEN_NODES = frozenset("Agg Window Over Explode Rolling Sort SortBy Filter Slice Gather Len".split())
 """Nodes of Polars' tree that look at more than one row."""
 _LEAVES = frozenset({"Column", "Literal", "function"})
-"""Keys below which are names and values, which may be called as a node is: a column `Filter`, `StringExpr: Slice`."""
+"""Keys below which are names and values; they may be called as a node is: a column `Filter`, text's `Slice`."""
 
 
 def _rewrite(text: str) -> tuple[str, list[str]]:
