@@ -54,6 +54,15 @@ class Progress(Event):
 
 
 @dataclass(frozen=True, slots=True)
+class Step(Event):
+    """A flow has completed a step, and what it wrote stays."""
+
+    flow: str
+    group: str
+    step: str
+
+
+@dataclass(frozen=True, slots=True)
 class Materialized(Event):
     """A group's rows were brought online."""
 

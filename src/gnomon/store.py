@@ -16,13 +16,15 @@ from gnomon.flows import dataset, training
 from gnomon.flows.apply import Plan
 from gnomon.flows.dataset import Dataset
 from gnomon.flows.insert import Commit, insert
+from gnomon.flows.lookup import Compiled, OnlineFeatures, compile_request, lookup
+from gnomon.flows.materialize import Report, materialize
 from gnomon.flows.project import Project
 from gnomon.flows.request import Request, resolve_request
 from gnomon.flows.retrieval import Retrieval
 from gnomon.frames import to_polars
 from gnomon.registry.registry import Registry
 from gnomon.registry.snapshot import Snapshot
-from gnomon.time import Clock, system_clock
+from gnomon.time import ALWAYS, NEVER, Clock, instant, system_clock
 
 
 class Store:
@@ -56,6 +58,7 @@ class Store:
             chosen = settings.load(root, registry=registry, offline=offline, online=online, engine=engine)
         self._project = Project(chosen, clock=clock, author=author)
         self._requests: dict[Any, Request] = {}
+        self._compiled: dict[Any, Compiled] = {}
 
     def __repr__(self) -> str:
         return f"Store({str(self._project.root)!r}, online={self._project.config.online!r})"
@@ -117,6 +120,43 @@ class Store:
         question = training.check_spine(to_polars(spine, "spine"), request, timestamp, seen, full_names)
         return Retrieval(self._project, question)
 
+    def get_online_features(
+        self, features: Any, entities: Any, *, request: Any = None, at: Any = None, full_names: bool = False
+    ) -> OnlineFeatures:
+        """What each feature is worth now, for each entity, in the order asked.
+
+        `entities`: a list of dicts, a dict of lists, or a frame, with the key columns. `request`: values for on-demand
+        functions, one for all or one an entity. `at`: another time than now, one for all or one an entity.
+        """
+        snapshot = self._project.recent_snapshot()
+        address = (
+            features if isinstance(features, str) else _hashable(features),
+            full_names,
+            snapshot.revision,
+        )
+        compiled = self._compiled.get(address)
+
+        def compile_again() -> Compiled:
+            wanted = self._request(features)
+            made = self._compiled[address] = compile_request(self._project, wanted, full_names)
+            return made
+
+        return lookup(self._project, compiled or compile_again(), entities, request, at, compile_again)
+
+    def materialize(self, groups: Any = None, *, start: Any = None, end: Any = None) -> Report:
+        """Bring rows online: of all groups, or some; those with an activation in [start, end) that are not there yet.
+
+        Incremental and resumable: doing it again does nothing, a stopped run goes on.
+        """
+        snapshot, chosen = self._groups(groups)
+        layouts = [(group, self._project.layout(snapshot, group)) for group in chosen]
+        return materialize(
+            self._project,
+            layouts,
+            start=ALWAYS if start is None else instant(start),
+            end=NEVER if end is None else instant(end),
+        )
+
     def dataset(self, name: str) -> Dataset:
         """A training set saved with `Retrieval.save`."""
         return dataset.open_dataset(self._project, name)
@@ -139,7 +179,7 @@ class Store:
     def _request(self, features: Any) -> Request:
         """The resolved request, made once for each revision and choice of features."""
         snapshot = self._project.registry.snapshot()
-        address = (snapshot.revision, tuple(features) if isinstance(features, list) else features)
+        address = (snapshot.revision, _hashable(features))
         try:
             found = self._requests.get(address)
         except TypeError:  # something unhashable was asked for: resolving it tells what
@@ -149,6 +189,10 @@ class Store:
                 self._requests.clear()
             found = self._requests[address] = resolve_request(self._project, snapshot, features)
         return found
+
+
+def _hashable(features: Any) -> Any:
+    return tuple(features) if isinstance(features, list) else features
 
 
 _CACHED = 256

@@ -43,6 +43,10 @@ def sleep(seconds: float) -> None:
     _time.sleep(seconds)
 
 
+monotonic = _time.monotonic
+"""Seconds since some moment; never goes back."""
+
+
 def stopwatch() -> Callable[[], float]:
     """A function that tells the seconds since this call."""
     start = _time.perf_counter()

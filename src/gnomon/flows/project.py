@@ -25,13 +25,17 @@ from gnomon.registry.registry import Registry
 from gnomon.registry.snapshot import Snapshot
 from gnomon.sources.file import FileReader
 from gnomon.sources.sql import SQLReader
-from gnomon.time import Clock, system_clock
+from gnomon.time import Clock, monotonic, system_clock
 
 READERS: dict[type[Source], Callable[[Any, Path], SourceReader]] = {
     FileSource: FileReader,
     SQLSource: SQLReader,
 }
 """How each kind of source is read."""
+
+
+_LOOK_EVERY = 1.0
+"""Seconds."""
 
 
 class Project:
@@ -43,6 +47,8 @@ class Project:
         self.author = author or _user()
         self.functions: dict[str, OnDemand] = {}
         """On-demand functions that this process has seen, by `name@version`."""
+        self._recent: Snapshot | None = None
+        self._looked = 0.0
         self._layouts: dict[str, Layout] = {}
         self._imported: dict[tuple[str, str], Callable[..., Any]] = {}
 
@@ -68,6 +74,17 @@ class Project:
             self.config.online, root=self.root
         )
         return store
+
+    def recent_snapshot(self) -> Snapshot:
+        """The newest revision that this process knows, looked for at most once a second: for the online path."""
+        now = monotonic()
+        if (
+            self._recent is None
+            or now - self._looked > _LOOK_EVERY
+            or self._recent is not self.registry.newest
+        ):
+            self._recent, self._looked = self.registry.snapshot(), now
+        return self._recent
 
     def layout(self, snapshot: Snapshot, group: FeatureGroup) -> Layout:
         """The layout of a registered group, from the columns that were found when it was applied."""

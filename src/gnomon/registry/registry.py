@@ -48,6 +48,11 @@ class Registry:
             self._newest = newest = Snapshot.of(self.backend.load())
         return newest
 
+    @property
+    def newest(self) -> Snapshot | None:
+        """The newest revision that was read by this object, without asking the backend."""
+        return self._newest
+
     def at(self, revision: int) -> Snapshot:
         """A revision of the past; 0 is the empty one. Raises: NotFound."""
         return Snapshot.of(self.backend.load(revision))

@@ -1,0 +1,81 @@
+"""Files: tables in and out of the formats that people have them in."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from io import BytesIO
+from pathlib import Path
+
+import polars as pl
+
+from gnomon.errors import DataError, UsageError, nearest
+from gnomon.types import DType
+
+FORMATS = ("parquet", "csv", "jsonl")
+_ENDINGS = {
+    ".parquet": "parquet", ".pq": "parquet", ".csv": "csv", ".jsonl": "jsonl", ".ndjson": "jsonl",
+}  # fmt: skip
+
+
+def format_of(path: Path, given: str | None = None) -> str:
+    """The format of a file: what is given, else what its name ends with. Raises: UsageError."""
+    if given is not None:
+        if given not in FORMATS:
+            raise UsageError(f"`{given}` is not a file format", hint=f"known: {', '.join(FORMATS)}")
+        return given
+    found = _ENDINGS.get(path.suffix.lower())
+    if found is None:
+        raise UsageError(
+            f"cannot tell the format of `{path.name}`", hint=f"let its name end with {', '.join(_ENDINGS)}"
+        )
+    return found
+
+
+def read_table(path: Path, format: str, types: Mapping[str, DType] | None = None) -> pl.DataFrame:
+    """Read a whole file. `types`: those columns of a CSV or JSON-lines file are not guessed.
+
+    Raises: DataError naming the file.
+    """
+    if not path.is_file():
+        close = nearest(path.name, [p.name for p in path.parent.iterdir()]) if path.parent.is_dir() else None
+        raise DataError(f"there is no file `{path}`", hint=f"did you mean `{close}`?" if close else None)
+    return _read(path, str(path), format, types)
+
+
+def read_bytes(content: bytes, format: str, types: Mapping[str, DType] | None = None) -> pl.DataFrame:
+    """Read a file that came as a stream. Raises: DataError."""
+    return _read(BytesIO(content), "standard input", format, types)
+
+
+def write_table(frame: pl.DataFrame, path: Path, format: str) -> None:
+    """Write a whole file. Raises: DataError for types that the format cannot hold."""
+    try:
+        if format == "parquet":
+            frame.write_parquet(path)
+        elif format == "csv":
+            frame.write_csv(path)
+        else:
+            frame.write_ndjson(path)
+    except pl.exceptions.PolarsError as error:
+        raise DataError(
+            f"{format} cannot hold this table: {_first(error)}", at=str(path), hint="write Parquet instead"
+        ) from None
+
+
+def _read(source: Path | BytesIO, name: str, format: str, types: Mapping[str, DType] | None) -> pl.DataFrame:
+    # Times are read as they are written, and cast by whoever knows what naive ones mean.
+    certain = {column: dtype for column, dtype in (types or {}).items() if not dtype.is_temporal()}
+    try:
+        if format == "parquet":
+            return pl.read_parquet(source)
+        if format == "csv":
+            return pl.read_csv(
+                source, schema_overrides=certain, try_parse_dates=True, infer_schema_length=10_000
+            )
+        return pl.read_ndjson(source, infer_schema_length=10_000, schema_overrides=certain)
+    except (pl.exceptions.PolarsError, OSError) as error:
+        raise DataError(f"{name} cannot be read as {format}: {_first(error)}", at=name) from None
+
+
+def _first(error: Exception) -> str:
+    return str(error).split("\n", maxsplit=1)[0]

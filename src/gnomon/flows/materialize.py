@@ -1,0 +1,483 @@
+"""Materialize: the rows of groups, from where they are kept, into the online store.
+
+Incremental by the source's parts: what a part holds is loaded once, rows beyond `end` in a later run. Merging is a union of
+row versions, so doing a thing twice is doing it once, and a run that was stopped anywhere goes on from there:
+
+    1  choose       which parts, and which of their activations, are not in the table yet
+    2  horizon      raise it in the document, so that nobody asks about what will be let go
+    3  load         part by part: rows → identities → merged values; the part is noted when its rows are in
+    4  publish      a rebuilt table takes the place of the old one by being named in the document
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import msgspec
+import numpy as np
+import polars as pl
+
+from gnomon import columns
+from gnomon.abc.online import OnlineStore
+from gnomon.abc.source import Part, SourceReader
+from gnomon.define.group import FeatureGroup
+from gnomon.errors import DataError, GnomonError, Stopped
+from gnomon.events import Materialized, Progress, Step, emit
+from gnomon.flows.online import (
+    Document,
+    Loaded,
+    Reach,
+    Table,
+    change_document,
+    delete_document,
+    keys_of,
+    reach_of,
+    read_document,
+    shape_of,
+)
+from gnomon.flows.project import Project
+from gnomon.flows.read import collect_rows
+from gnomon.kernels import order
+from gnomon.locks import locked
+from gnomon.online import codec
+from gnomon.online.arrays import Column, WordColumn
+from gnomon.online.merge import IdConflict, Retention, merge
+from gnomon.online.values import encode
+from gnomon.plan.identity import content_hashes, row_hashes
+from gnomon.plan.keys import key_bytes
+from gnomon.plan.layout import Layout
+from gnomon.plan.normal import ID, KNOWN, TIME, Ignored, count_ignored, key, lane, normalise, raw_columns
+from gnomon.time import ALWAYS, NEVER, show, stopwatch
+
+_KEYS_AT_ONCE = 20_000
+
+
+@dataclass
+class GroupReport:
+    """What became of one group."""
+
+    group: str
+    parts: int = 0
+    """Parts of the source that were read."""
+    rows: int = 0
+    """Rows read in the interval."""
+    keys: int = 0
+    """Keys written."""
+    duplicates: int = 0
+    """Rows that were there already."""
+    ties: int = 0
+    """Rows that lost to another of the same time and known_at."""
+    late: int = 0
+    """Rows older than the horizon: in training, not online."""
+    retired: int = 0
+    """Rows let go because no window reaches them any more."""
+    ignored: Ignored = field(default_factory=Ignored)
+    rebuilt: bool = False
+    seconds: float = 0.0
+
+    def __str__(self) -> str:
+        if not self.parts:
+            return f"{self.group}: nothing new"
+        text = f"{self.group}: {self.rows:,} rows → {self.keys:,} keys in {self.seconds:.2f} s"
+        extras = [
+            (self.rebuilt, "rebuilt"),
+            (self.duplicates, f"{self.duplicates:,} there already"),
+            (self.late, f"{self.late:,} older than the horizon"),
+            (self.retired, f"{self.retired:,} let go"),
+            (self.ties, f"{self.ties:,} ties"),
+            (bool(self.ignored), f"ignored {self.ignored}"),
+        ]
+        return ", ".join([text, *(words for present, words in extras if present)])
+
+
+@dataclass
+class Report:
+    """What a materialization did."""
+
+    groups: list[GroupReport] = field(default_factory=list)
+    seconds: float = 0.0
+
+    @property
+    def rows(self) -> int:
+        return sum(g.rows for g in self.groups)
+
+    @property
+    def keys(self) -> int:
+        return sum(g.keys for g in self.groups)
+
+    def __str__(self) -> str:
+        return "\n".join([*(str(g) for g in self.groups), f"{self.rows:,} rows in {self.seconds:.2f} s"])
+
+    __repr__ = __str__
+
+    def to_dict(self) -> dict[str, Any]:
+        """For `--json`."""
+        return msgspec.to_builtins(self)  # type: ignore[no-any-return]
+
+
+@dataclass(frozen=True)
+class Piece:
+    """A part, and the activations of it that are not loaded yet."""
+
+    part: Part
+    since: int
+    """Rows with an earlier activation are in the table, or not wanted."""
+    end: int
+
+
+def materialize(
+    project: Project, groups: Sequence[tuple[FeatureGroup, Layout]], *, start: int = ALWAYS, end: int = NEVER
+) -> Report:
+    """Bring the rows with an activation in [start, end) online, those that are not there yet.
+
+    Raises: Stopped, naming group and step and what is complete, if something fails half-way.
+    """
+    if start >= end:
+        raise DataError(
+            f"the interval [{show(start)}, {show(end)}) is empty", hint="`start` must lie before `end`"
+        )
+    elapsed = stopwatch()
+    report = Report()
+    for i, (group, layout) in enumerate(groups):
+        with locked(project.root / ".gnomon" / "locks" / f"materialize-{group.ref}.lock"):
+            report.groups.append(_group(project, group, layout, start, end, f"{i + 1}/{len(groups)}"))
+    report.seconds = elapsed()
+    return report
+
+
+def forget_group(store: OnlineStore, ref: str) -> None:
+    """Remove a group's online rows; the values of other groups stay."""
+    document = read_document(store, ref)
+    delete_document(store, ref)
+    for table in (document.live, document.building):
+        if table is not None:
+            store.drop(table.name)
+
+
+def _group(
+    project: Project, group: FeatureGroup, layout: Layout, start: int, end: int, place: str
+) -> GroupReport:
+    elapsed = stopwatch()
+    report = GroupReport(group.ref)
+    store, step = project.online, "choose"
+    try:
+        reader = project.reader(group)
+        table, pieces = _choose(project, group, layout, reader, start, end)
+        report.rebuilt = _is_rebuild(store, layout.ref, table)
+        step = "horizon"
+        table = _raise_horizon(project, layout, reader, table, pieces)
+        emit(Step("materialize", group.ref, step))
+        step = "load"
+        for i, piece in enumerate(pieces):
+            _load(project, layout, reader, table, piece, report)
+            table = _note_part(store, layout, table, piece)
+            emit(Step("materialize", group.ref, f"{step} {i + 1}/{len(pieces)}"))
+            emit(Progress("materialize", group.ref, i + 1, len(pieces), "parts"))
+        step = "publish"
+        _publish(store, layout, table)
+        emit(Step("materialize", group.ref, step))
+    except GnomonError as error:
+        done = report.parts
+        raise Stopped(
+            f"materialize stopped in step `{step}` for `{group.ref}` ({place}): {error.what}",
+            at=error.at,
+            hint=f"{error.hint + '; ' if error.hint else ''}{done} parts are complete; running it again goes on from "
+            "there and is safe",
+        ) from error
+    report.seconds = elapsed()
+    emit(Materialized(group.ref, report.rows, report.keys, report.seconds))
+    return report
+
+
+# --- choose -------------------------------------------------------------------------------------------------------------
+
+
+def _choose(
+    project: Project, group: FeatureGroup, layout: Layout, reader: SourceReader, start: int, end: int
+) -> tuple[Table, list[Piece]]:
+    """The table to fill and what it lacks. A table whose rows can no longer be right is built anew."""
+    store, parts, source = project.online, reader.parts(), _source_text(group)
+    reach = reach_of(layout, project.config.slack)
+    document = read_document(store, layout.ref)
+    for table in (document.building, document.live):
+        if table is not None and table.source == source and _still_good(table, layout, reach, parts, start):
+            return table, list(_missing(table, parts, start, end))
+    generation = document.generation + 1
+    table = Table(f"{layout.ref}#{generation}", shape_of(layout), keys_of(layout), source, start=start)
+    store.drop(table.name)
+    change_document(store, layout.ref, lambda d: Document(generation, d.live, table))
+    if document.building is not None:
+        store.drop(document.building.name)
+    return table, list(_missing(table, parts, start, end))
+
+
+def _source_text(group: FeatureGroup) -> str:
+    """What decides which rows there are, beside the parts."""
+    source = group.source
+    return (
+        ""
+        if source is None
+        else f"{source.kind} {getattr(source, 'query', '')} {source.timestamp} {source.lag}"
+    )
+
+
+def _still_good(table: Table, layout: Layout, reach: Reach, parts: Sequence[Part], start: int) -> bool:
+    """Whether rows can be added to the table: it has the group's shape, nothing that was loaded has changed or gone,
+    and what was let go is not needed now."""
+    if table.shape != shape_of(layout) or table.keys != keys_of(layout) or start < table.start:
+        return False
+    farther = layout.span is None or (table.span is not None and layout.span > table.span)
+    if table.horizon != ALWAYS and farther and reach.horizon(table.watermark) < table.horizon:
+        return False
+    now = {part.name: part.etag for part in parts}
+    return all(loaded.etag and now.get(name) == loaded.etag for name, loaded in table.parts.items())
+
+
+def _missing(table: Table, parts: Sequence[Part], start: int, end: int) -> Iterator[Piece]:
+    for part in parts:
+        loaded = table.parts.get(part.name)
+        since = table.start if loaded is None else loaded.end
+        since = max(since, start)
+        if since < end:
+            yield Piece(part, since, end)
+
+
+def _is_rebuild(store: OnlineStore, ref: str, table: Table) -> bool:
+    live = read_document(store, ref).live
+    return live is not None and live.name != table.name
+
+
+# --- horizon ------------------------------------------------------------------------------------------------------------
+
+
+def _raise_horizon(
+    project: Project, layout: Layout, reader: SourceReader, table: Table, pieces: Sequence[Piece]
+) -> Table:
+    """Move watermark and horizon on, before any row is let go."""
+    if not pieces:
+        return table
+    newest = _newest_activation(layout, reader, pieces)
+    watermark = max(table.watermark, min(project.clock(), newest)) if newest != ALWAYS else table.watermark
+    horizon = max(table.horizon, reach_of(layout, project.config.slack).horizon(watermark))
+    moved = msgspec.structs.replace(table, watermark=watermark, horizon=horizon, span=layout.span)
+    return _replace_table(project.online, layout.ref, moved)
+
+
+def _newest_activation(layout: Layout, reader: SourceReader, pieces: Sequence[Piece]) -> int:
+    newest = ALWAYS
+    for end, same in _by_end(pieces).items():
+        raw = reader.scan(raw_columns(layout), parts=same)
+        active = _activation(layout, normalise(raw, layout, inputs=()))
+        found = active.filter(pl.col("__active") < end).select(pl.col("__active").max()).collect()
+        value = found.item() if len(found) else None
+        newest = max(newest, ALWAYS if value is None else int(value))
+    return newest
+
+
+def _by_end(pieces: Sequence[Piece]) -> dict[int, list[Part]]:
+    ends: dict[int, list[Part]] = {}
+    for piece in pieces:
+        ends.setdefault(piece.end, []).append(piece.part)
+    return ends
+
+
+def _activation(layout: Layout, frame: pl.LazyFrame) -> pl.LazyFrame:
+    known = pl.col(KNOWN) if layout.known_at is not None else pl.col(TIME) + layout.lag
+    return frame.with_columns(pl.max_horizontal(TIME, known).alias("__active"))
+
+
+def _replace_table(store: OnlineStore, ref: str, table: Table) -> Table:
+    def change(document: Document) -> Document:
+        if document.live is not None and document.live.name == table.name:
+            return msgspec.structs.replace(document, live=table)
+        return msgspec.structs.replace(document, building=table)
+
+    change_document(store, ref, change)
+    return table
+
+
+def _note_part(store: OnlineStore, layout: Layout, table: Table, piece: Piece) -> Table:
+    parts = {**table.parts, piece.part.name: Loaded(piece.part.etag, piece.end)}
+    return _replace_table(store, layout.ref, msgspec.structs.replace(table, parts=parts))
+
+
+def _publish(store: OnlineStore, layout: Layout, table: Table) -> None:
+    whole = msgspec.structs.replace(table, complete=True)
+    document = read_document(store, layout.ref)
+    if document.live is not None and document.live == whole:
+        return
+    change_document(store, layout.ref, lambda d: Document(d.generation, whole, None))
+    if document.live is not None and document.live.name != table.name:
+        store.drop(document.live.name)
+
+
+# --- load ---------------------------------------------------------------------------------------------------------------
+
+
+def _load(
+    project: Project, layout: Layout, reader: SourceReader, table: Table, piece: Piece, report: GroupReport
+) -> None:
+    raw = reader.scan(raw_columns(layout), parts=[piece.part])
+    report.ignored += count_ignored(raw, layout)
+    frame = collect_rows(normalise(raw, layout, with_content=True), layout.ref)
+    # Ordinals of equal rows count over the whole part, so ids come before the interval is cut out.
+    h1, h2 = _hashes(layout, frame)
+    known = (
+        columns.words(frame[KNOWN])
+        if layout.known_at is not None
+        else columns.words(frame[TIME]) + layout.lag
+    )
+    active = np.maximum(columns.words(frame[TIME]), known)
+    wanted = active < piece.end if piece.end != NEVER else np.ones(len(frame), bool)
+    if piece.since != ALWAYS:
+        wanted &= active >= piece.since
+    at = np.flatnonzero(wanted)
+    report.parts += 1
+    report.rows += len(at)
+    if not len(at):
+        return
+    keys, rows = _flat(layout, frame, known, h1, h2, at)
+    retention = Retention(table.horizon, table.watermark)
+    _write(project.online, layout, table, keys, rows, retention, report)
+
+
+def _hashes(layout: Layout, frame: pl.DataFrame) -> tuple[np.ndarray, np.ndarray]:
+    by_content = layout.kind == "state" or layout.event_id is not None
+    return content_hashes(frame, layout) if by_content else row_hashes(frame, layout)
+
+
+def _flat(
+    layout: Layout, frame: pl.DataFrame, known: columns.Words, h1: np.ndarray, h2: np.ndarray, at: np.ndarray
+) -> tuple[list[bytes], codec.FlatRows]:
+    """Rows by key, keys in the order of their bytes."""
+    names = [key(i) for i in range(len(layout.keys))]
+    chosen = frame if len(at) == len(frame) else frame[at]
+    if names:
+        every = chosen.select(names)
+        distinct = every.unique(maintain_order=True)
+        encoded = pl.Series(
+            "__bytes", key_bytes([distinct[n] for n in names], len(distinct)), dtype=pl.Binary
+        )
+        ranked = distinct.with_columns(encoded).sort("__bytes").with_row_index("__code")
+        keys: list[bytes] = ranked["__bytes"].to_list()
+        code = every.join(ranked, on=names, how="left", maintain_order="left")["__code"].cast(pl.Int64)
+        codes = columns.words(code)
+    else:
+        keys, codes = [b""], np.zeros(len(chosen), np.int64)
+    perm = order.sort_rows(codes, columns.words(chosen[TIME]))
+    source = at[perm]
+    key_start = np.zeros(len(keys) + 1, np.int64)
+    np.cumsum(np.bincount(codes, minlength=len(keys)), out=key_start[1:])
+    hashes = np.stack([h1[source].view(np.int64), h2[source].view(np.int64)], axis=1).reshape(-1)
+    row_id: Column = WordColumn(hashes, 2)
+    content = np.empty(0, np.int64)
+    if layout.event_id is not None:
+        row_id, content = encode(chosen[ID].gather(perm)), hashes
+    rows = codec.fresh(
+        key_start,
+        columns.words(chosen[TIME])[perm],
+        known[source],
+        row_id,
+        tuple(encode(chosen[lane(i)].gather(perm)) for i in range(len(layout.inputs))),
+        content=content,
+    )
+    return keys, rows
+
+
+def _write(
+    store: OnlineStore,
+    layout: Layout,
+    table: Table,
+    keys: list[bytes],
+    rows: codec.FlatRows,
+    retention: Retention,
+    report: GroupReport,
+) -> None:
+    shape = table.shape.layout()
+    fresh = not table.parts and not table.complete and not _has_rows(store, table.name)
+    try:
+        if fresh:
+            merged = merge(shape, _none(shape, len(keys)), rows, retention)
+            buffer, offsets = codec.pack(shape, merged.rows)
+            view, bounds = memoryview(buffer), offsets.tolist()
+            store.load(
+                table.name, ((k, view[a:b]) for k, a, b in zip(keys, bounds, bounds[1:], strict=False))
+            )
+            _count(report, merged)
+        else:
+            for first in range(0, len(keys), _KEYS_AT_ONCE):
+                last = min(first + _KEYS_AT_ONCE, len(keys))
+                _update(store, shape, table.name, keys, rows, first, last, retention, report)
+                emit(Progress("materialize", layout.ref, last, len(keys), "keys"))
+    except IdConflict as conflict:
+        raise DataError(
+            f"event_id `{layout.event_id}` of group `{layout.name}` is not unique: {len(conflict.keys):,} keys have an id "
+            "with two contents known at the same time",
+            hint=conflict.hint,
+        ) from None
+    report.keys += len(keys)
+
+
+def _has_rows(store: OnlineStore, table: str) -> bool:
+    return table in store.tables()
+
+
+def _none(shape: codec.Layout, n: int) -> codec.FlatRows:
+    return codec.unpack(shape, [None] * n)
+
+
+def _update(
+    store: OnlineStore,
+    shape: codec.Layout,
+    table: str,
+    keys: list[bytes],
+    rows: codec.FlatRows,
+    first: int,
+    last: int,
+    retention: Retention,
+    report: GroupReport,
+) -> None:
+    here = keys[first:last]
+
+    def combine(positions: Sequence[int], old: list[bytes | None]) -> list[memoryview]:
+        held = codec.unpack(shape, old, lambda i: f"{table}, key {here[positions[i]]!r}")
+        merged = merge(shape, held, select_keys(rows, [first + p for p in positions]), retention)
+        buffer, offsets = codec.pack(shape, merged.rows)
+        _count(report, merged)
+        view, bounds = memoryview(buffer), offsets.tolist()
+        return [view[a:b] for a, b in zip(bounds, bounds[1:], strict=False)]
+
+    store.update(table, here, combine)
+
+
+def _count(report: GroupReport, merged: Any) -> None:
+    report.duplicates += merged.duplicates
+    report.ties += merged.ties
+    report.late += merged.late
+    report.retired += merged.retired
+
+
+def select_keys(rows: codec.FlatRows, keys: Sequence[int]) -> codec.FlatRows:
+    """The rows of some keys, in the order given."""
+    chosen = np.asarray(keys, np.int64)
+    starts, ends = rows.key_start[chosen], rows.key_start[chosen + 1]
+    sizes = ends - starts
+    key_start = np.zeros(len(chosen) + 1, np.int64)
+    np.cumsum(sizes, out=key_start[1:])
+    at = np.arange(key_start[-1]) + np.repeat(starts - key_start[:-1], sizes)
+    content = rows.content.reshape(-1, 2)[at].reshape(-1) if rows.content.size else rows.content
+    return codec.FlatRows(
+        key_start=key_start,
+        event_time=rows.event_time[at],
+        known_at=rows.known_at[at],
+        until=rows.until[at],
+        dead=rows.dead[at],
+        row_id=rows.row_id.take(at),
+        content=content,
+        lanes=tuple(column.take(at) for column in rows.lanes),
+        counter=rows.counter[chosen],
+        first_activation=rows.first_activation[chosen],
+        newest_dropped=rows.newest_dropped[chosen],
+    )

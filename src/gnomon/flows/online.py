@@ -1,0 +1,167 @@
+"""The online side of a group: which table holds its rows, how far back they reach, and how they lie there.
+
+For each group one small document tells what is true: the table, what was loaded, the horizon. The document is written
+after the data that it tells of; a table is published whole by naming it there. `EPOCH` changes with every document, so that
+one look tells a reader whether what it knows is still so.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Literal
+
+import msgspec
+
+from gnomon.abc.online import OnlineStore
+from gnomon.columns import Kind, kind_of
+from gnomon.errors import Unavailable
+from gnomon.online import codec
+from gnomon.plan.layout import Input, Layout
+from gnomon.time import ALWAYS, DAY
+from gnomon.types import dtype_text
+
+EPOCH = "epoch"
+_TRIES = 64
+
+
+class Loaded(msgspec.Struct, frozen=True):
+    """How much of a part of the source is in a table."""
+
+    etag: str
+    end: int
+    """Rows with an activation before it are loaded."""
+
+
+class Shape(msgspec.Struct, frozen=True):
+    """How values lie in a table: what makes a `codec.Layout`."""
+
+    kind: Literal["state", "event"]
+    id_kind: codec.IdKind
+    declared_known: bool
+    lag: int
+    lanes: tuple[tuple[str, Kind], ...]
+
+    def layout(self) -> codec.Layout:
+        lanes = tuple(codec.Lane(name, kind) for name, kind in self.lanes)
+        return codec.Layout(self.kind, self.id_kind, self.declared_known, self.lag, lanes)
+
+
+class Table(msgspec.Struct, frozen=True):
+    """A table of one group's rows."""
+
+    name: str
+    shape: Shape
+    keys: str = ""
+    """The key columns with their types: what the keys' bytes mean."""
+    source: str = ""
+    """What the rows are read from: another source's rows are other rows."""
+    parts: dict[str, Loaded] = {}
+    start: int = ALWAYS
+    """Rows with an earlier activation were never loaded."""
+    watermark: int = ALWAYS
+    """The greatest min(now, activation) over what was applied."""
+    horizon: int = ALWAYS
+    """Rows of earlier event times have been let go."""
+    span: int | None = None
+    """How far features looked back when the horizon was set; None: without bound."""
+    complete: bool = False
+    """Whether a run has ended, so that the table may be read."""
+
+
+class Document(msgspec.Struct, frozen=True):
+    """What is true of a group online."""
+
+    generation: int = 0
+    """Counts the tables that the group has had."""
+    live: Table | None = None
+    """The table that answers."""
+    building: Table | None = None
+    """A table that is being filled to take its place."""
+
+
+_decode = msgspec.json.Decoder(Document).decode
+_encode = msgspec.json.Encoder().encode
+
+
+def document_name(ref: str) -> str:
+    return f"group/{ref}"
+
+
+def read_document(store: OnlineStore, ref: str) -> Document:
+    raw = store.get_meta(document_name(ref))
+    return Document() if raw is None else _decode(raw)
+
+
+def change_document(store: OnlineStore, ref: str, change: Callable[[Document], Document]) -> Document:
+    """Replace the document by `change` of it, whoever else writes at the time, and let readers know."""
+    name = document_name(ref)
+    for _ in range(_TRIES):
+        raw = store.get_meta(name)
+        new = change(Document() if raw is None else _decode(raw))
+        if store.set_meta(name, raw, _encode(new)):
+            _turn(store)
+            return new
+    raise Unavailable(
+        f"the document of `{ref}` changes all the time", hint="try again when other writers are done"
+    )
+
+
+def delete_document(store: OnlineStore, ref: str) -> None:
+    name = document_name(ref)
+    for _ in range(_TRIES):
+        raw = store.get_meta(name)
+        if raw is None or store.set_meta(name, raw, None):
+            _turn(store)
+            return
+    raise Unavailable(f"the document of `{ref}` changes all the time")
+
+
+def _turn(store: OnlineStore) -> None:
+    for _ in range(_TRIES):
+        raw = store.get_meta(EPOCH)
+        if store.set_meta(EPOCH, raw, str(int(raw or b"0") + 1).encode()):
+            return
+    raise Unavailable(
+        "the online store's epoch changes all the time", hint="try again when other writers are done"
+    )
+
+
+def lane_name(given: Input) -> str:
+    """What a lane is called in tables: what it holds, whatever its place."""
+    return f"{given.text}:{dtype_text(given.dtype)}"
+
+
+def shape_of(layout: Layout) -> Shape:
+    """How the rows of a group lie in online values."""
+    id_kind: codec.IdKind = "hash"
+    if layout.id_dtype is not None:
+        id_kind = "int" if layout.id_dtype.is_integer() else "text"
+    lanes = tuple((lane_name(i), kind_of(i.dtype)) for i in layout.inputs)
+    return Shape(layout.kind, id_kind, layout.known_at is not None, layout.lag, lanes)
+
+
+def keys_of(layout: Layout) -> str:
+    return ", ".join(f"{name}: {dtype_text(dtype)}" for name, dtype in layout.keys)
+
+
+@dataclass(frozen=True, slots=True)
+class Reach:
+    """How far back a group's online rows must reach."""
+
+    span: int | None
+    """Microseconds before t that the farthest feature looks at; None: everything."""
+    slack: int
+    """Microseconds before the watermark at which t may still be asked about."""
+
+    def horizon(self, watermark: int) -> int:
+        """Rows of event times before it are let go."""
+        if self.span is None or watermark == ALWAYS:
+            return ALWAYS
+        return max(ALWAYS, watermark - self.span - self.slack)
+
+
+def reach_of(layout: Layout, slack: int | None) -> Reach:
+    """`slack` as configured; None: as long again as the farthest feature looks back, and at least a day."""
+    span = layout.span
+    return Reach(span, max(span or 0, DAY) if slack is None else slack)

@@ -1,0 +1,90 @@
+"""Keys as bytes: how a key is named in every online store.
+
+The parts of a composite key stand one after another. A number, time or Boolean is 8 bytes, big-endian with the sign bit
+turned, so that bytes order as numbers do. Text and bytes are themselves in the last place; before it, each zero byte is
+followed by 0xFF and the part ends with two zero bytes, so that ("a", "bc") and ("ab", "c") differ. The types are the
+entity's, so that no value needs a mark of its type.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+import polars as pl
+
+from gnomon import columns
+from gnomon.time import instant
+from gnomon.types import DType
+
+_SIGN = 1 << 63
+_MASK = (1 << 64) - 1
+
+
+def key_bytes(keys: Sequence[pl.Series], n: int) -> list[bytes]:
+    """The keys of `n` rows; columns are of the entity's types and have no nulls. No columns: one global key."""
+    if not keys:
+        return [b""] * n
+    parts = [_parts(column, i == len(keys) - 1) for i, column in enumerate(keys)]
+    return parts[0] if len(parts) == 1 else [b"".join(row) for row in zip(*parts, strict=True)]
+
+
+def _parts(column: pl.Series, last: bool) -> list[bytes]:
+    if columns.kind_of(column.dtype) == "word":
+        turned = (columns.words(column).view(np.uint64) ^ np.uint64(_SIGN)).astype(">u8").tobytes()
+        return [turned[i : i + 8] for i in range(0, len(turned), 8)]
+    whole: list[bytes] = (column if column.dtype == pl.Binary else column.cast(pl.Binary)).to_list()
+    return whole if last else [_closed(part) for part in whole]
+
+
+def _closed(part: bytes) -> bytes:
+    return part.replace(b"\0", b"\0\xff") + b"\0\0"
+
+
+Encode = Callable[[Any], bytes]
+"""One Python value of a part → its bytes. Raises: TypeError or ValueError if it is not of the type."""
+
+
+def part_encoder(dtype: DType, last: bool) -> Encode:
+    """The encoder of one key column, for single questions."""
+    if isinstance(dtype, pl.String):
+        return _text if last else lambda value: _closed(_text(value))
+    if isinstance(dtype, pl.Binary):
+        return _binary if last else lambda value: _closed(_binary(value))
+    if isinstance(dtype, pl.Boolean):
+        return lambda value: _word(int(_strict(value, bool)))
+    if dtype.is_integer():
+        return _integer
+    if isinstance(dtype, pl.Datetime):
+        up, down = {"ns": (1000, 1), "us": (1, 1), "ms": (1, 1000)}[dtype.time_unit]
+        return lambda value: _word(instant(value) * up // down)
+    return lambda value: _word(instant(value) // 86_400_000_000)
+
+
+def _word(value: int) -> bytes:
+    return ((value + _SIGN) & _MASK).to_bytes(8, "big")
+
+
+def _integer(value: Any) -> bytes:
+    if type(value) is not int:
+        if isinstance(value, bool) or not isinstance(value, int | np.integer):
+            raise TypeError(f"{value!r} is not an integer")
+        value = int(value)
+    if not -_SIGN <= value < _SIGN:
+        raise ValueError(f"{value} does not fit 64 bits")
+    return ((value + _SIGN) & _MASK).to_bytes(8, "big")
+
+
+def _text(value: Any) -> bytes:
+    return bytes(_strict(value, str).encode())
+
+
+def _binary(value: Any) -> bytes:
+    return bytes(_strict(value, bytes))
+
+
+def _strict(value: Any, kind: type) -> Any:
+    if not isinstance(value, kind):
+        raise TypeError(f"{value!r} is not of type {kind.__name__}")
+    return value
