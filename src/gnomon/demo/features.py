@@ -41,7 +41,7 @@ airport_delay = gn.FeatureGroup(
     entity=origin,
     source=landings,
     features=[
-        gn.mean("dep_delay", windows=["1h", "1d"]),
+        gn.mean("dep_delay", windows=["1h", "1d", "7d", "30d"]),
         gn.max("dep_delay", windows=["1h"]),
         gn.count(windows=["1d"], where="dep_delay > 60", name="late"),
     ],

@@ -84,7 +84,7 @@ class GroupReport:
         extras = [
             (self.rebuilt, "rebuilt"),
             (self.duplicates, f"{self.duplicates:,} there already"),
-            (self.late, f"{self.late:,} older than the horizon"),
+            (self.late, f"{self.late:,} older than the horizon, not kept"),
             (self.retired, f"{self.retired:,} let go"),
             (self.ties, f"{self.ties:,} ties"),
             (bool(self.ignored), f"ignored {self.ignored}"),
