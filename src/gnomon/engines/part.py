@@ -58,7 +58,7 @@ def answer(
 
     Raises: ComputeError when a value cannot be computed; DataError for ids that are not unique.
     """
-    q_code, row_code = match_keys(spine.keys, frame, layout)
+    q_code, row_code = match_keys(spine.keys, len(spine.t), frame, layout)
     rows = resolve(layout, frame, row_code, as_of, outputs)
     t = spine.t - layout.settling_delay
     q_at = order.sort_queries(q_code, t)

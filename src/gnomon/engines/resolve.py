@@ -56,11 +56,14 @@ def orders(outputs: Sequence[Output]) -> bool:
     return any(o.function in _ORDERED or o.limit != NONE for o in outputs)
 
 
-def match_keys(spine: pl.DataFrame, rows: pl.DataFrame, layout: Layout) -> tuple[Words, Words]:
-    """Number the keys: codes of spine rows (-1 for a null key) and of rows (-1 where the spine lacks the key)."""
+def match_keys(spine: pl.DataFrame, n: int, rows: pl.DataFrame, layout: Layout) -> tuple[Words, Words]:
+    """Number the keys: codes of the `n` spine rows (-1 for a null key) and of rows (-1 where the spine lacks the key).
+
+    Without key columns all have the same key; `spine` then has no columns, and so no height.
+    """
     names = [key(i) for i in range(len(layout.keys))]
     if not names:
-        return np.zeros(len(spine), np.int64), np.zeros(len(rows), np.int64)
+        return np.zeros(n, np.int64), np.zeros(len(rows), np.int64)
     whole = spine.select(pl.all_horizontal(pl.col(n).is_not_null() for n in names)).to_series()
     if len(names) == 1 and columns.kind_of(layout.keys[0][1]) == "word":
         found = np.full(len(spine), -1, np.int64)
@@ -210,7 +213,8 @@ def _sort_ties(
     if layout.event_id is not None:
         order.sort_runs(position, starts, ends, _id_ranks(frame[ID][at]), no_rank, no_rank)
     else:
-        h1, h2 = content_hashes(frame[at], layout)
+        # Equal rows stand in one run, so that their ordinals are those of their ids, whichever batches they came in.
+        h1, h2 = row_hashes(frame[at], layout)
         order.sort_runs(position, starts, ends, NO_WORDS, h1, h2)
 
 

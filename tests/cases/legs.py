@@ -1,0 +1,183 @@
+"""Legs: the ways in which a case is answered. All must give what the case file wants, to the last bit."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import gnomon as gn
+from gnomon.testing.reference import OVERFLOW, Answered, historical, online
+from gnomon.time import instant
+from tests.cases.case import Ask, Case, Row
+
+Answers = list[dict[str, Any]]
+Leg = Callable[[Case, Path], Iterator[tuple[Ask, Answers]]]
+
+LATER = 1_000_000
+"""Microseconds between a question and the run that loads what it may see."""
+
+
+def reference(case: Case, folder: Path) -> Iterator[tuple[Ask, Answers]]:
+    """The plain reference."""
+    for ask in case.asks:
+        yield (
+            ask,
+            historical(
+                case.group,
+                batches=case.batches,
+                spine=ask.spine,
+                as_of=ask.as_of,
+                timestamp="t",
+                schema=case.schema,
+            ),
+        )
+
+
+def files(case: Case, folder: Path) -> Iterator[tuple[Ask, Answers]]:
+    """The local engine over Parquet files read in place, one a batch."""
+    data = folder / "data"
+    data.mkdir()
+    for i, batch in enumerate(case.batches):
+        case.table(batch).write_parquet(data / f"{i}.parquet")
+    declared = case.group
+    source = gn.FileSource(
+        "rows",
+        str(data),
+        format="parquet",
+        timestamp="t",
+        known_at=declared.known_at,
+        event_id=declared.event_id,
+        lag=declared.lag,
+    )
+    group = case.in_place(source)
+    with gn.Store() as store:
+        store.apply([group])
+        yield from _trained(store, case, group)
+
+
+def table(case: Case, folder: Path) -> Iterator[tuple[Ask, Answers]]:
+    """The local engine over a cached group, batch by batch inserted."""
+    with gn.Store() as store:
+        store.apply([case.group])
+        for batch in case.batches:
+            store.insert(case.group, case.table(batch))
+        yield from _trained(store, case, case.group)
+
+
+def backwards(case: Case, folder: Path) -> Iterator[tuple[Ask, Answers]]:
+    """The same rows in the opposite order of arrival."""
+    with gn.Store() as store:
+        store.apply([case.group])
+        for batch in reversed(case.batches):
+            store.insert(case.group, case.table(batch).reverse())
+        yield from _trained(store, case, case.group)
+
+
+def _trained(store: gn.Store, case: Case, group: gn.FeatureGroup) -> Iterator[tuple[Ask, Answers]]:
+    types = {output.name: output.dtype for output in case.layout.outputs}
+    for ask in case.asks:
+        spine = case.spine(ask)
+        found = store.get_historical_features(spine, [group], timestamp="t", as_of=ask.as_of).to_polars()
+        assert found.select(spine.columns).equals(spine), "the spine's own columns come back as they were"
+        assert dict(found.select(list(types)).schema) == types
+        yield ask, found.select(list(types)).to_dicts()
+
+
+class OnlineLeg:
+    """An online store: insert a batch and materialize, batch by batch, then ask.
+
+    `live`: before each question, what is known by then is materialized; else everything is, before the first.
+    """
+
+    def __init__(self, url: str, *, live: bool) -> None:
+        self.url = url
+        self.live = live
+
+    def __call__(self, case: Case, folder: Path) -> Iterator[tuple[Ask, list[Answered]]]:
+        now = -LATER
+        with gn.Store(online=self.url.format(folder=folder), clock=lambda: now) as store:
+            store.apply([case.group])
+            for batch in case.batches:
+                store.insert(case.group, case.table(batch))
+                now = _start(case) if self.live else _end(case)
+                store.materialize()
+            for ask in case.asks:
+                if ask.as_of != "known":
+                    continue
+                answers: dict[int, Answered] = {}
+                for t, places in _by_time(ask).items():
+                    if self.live:
+                        now = max(now, t + LATER)
+                        store.materialize()
+                    found = self._ask(store, case, [ask.spine[i] for i in places], t)
+                    answers.update(zip(places, found, strict=True))
+                yield ask, [answers[i] for i in range(len(ask.spine))]
+
+    def _ask(self, store: gn.Store, case: Case, rows: Sequence[Row], t: int) -> list[Answered]:
+        keys = case.group.key_names
+        fields = {name for row in rows for name in row} - {*keys, "t"}
+        found = store.get_online_features(
+            [case.group],
+            [{name: row.get(name) for name in keys} for row in rows],
+            request={name: [row.get(name) for row in rows] for name in sorted(fields)} or None,
+            at=t,
+        )
+        values, names = found.to_dict(), case.group.feature_names
+        return [
+            Answered(
+                {name: values[name][i] for name in names},
+                dict(zip(names, found.statuses[i], strict=True)),
+                _only(found.event_times[i]),
+            )
+            for i in range(len(rows))
+        ]
+
+
+def _only(times: Sequence[Any]) -> int | None:
+    """The event time, which is that of the key's newest row for all features of a group."""
+    assert len(set(times)) == 1
+    return None if times[0] is None else instant(times[0])
+
+
+def _by_time(ask: Ask) -> dict[int, list[int]]:
+    """The questions of each time, times ascending."""
+    found: dict[int, list[int]] = {}
+    for i in sorted(range(len(ask.spine)), key=lambda i: _t(ask, i)):
+        found.setdefault(_t(ask, i), []).append(i)
+    return found
+
+
+def _t(ask: Ask, i: int) -> int:
+    return instant(ask.spine[i]["t"])
+
+
+def _start(case: Case) -> int:
+    return min(_t(ask, i) for ask in case.asks for i in range(len(ask.spine))) + LATER
+
+
+def _end(case: Case) -> int:
+    """After all questions, and after all that is known by then."""
+    return max(_t(ask, i) for ask in case.asks for i in range(len(ask.spine))) + LATER
+
+
+def expected_online(case: Case, ask: Ask) -> list[Answered]:
+    """The reference's answers with their statuses and event times."""
+    found = []
+    for row in ask.spine:
+        found += online(
+            case.group, keys=[row], at=row["t"], batches=case.batches, request=[row], schema=case.schema
+        )
+    return found
+
+
+def overflows(answers: Answers) -> bool:
+    return any(value is OVERFLOW for row in answers for value in row.values())
+
+
+TRAINING: dict[str, Leg] = {"files": files, "table": table, "backwards": backwards}
+ONLINE: dict[str, OnlineLeg] = {
+    "memory": OnlineLeg("memory://", live=True),
+    "memory, asked later": OnlineLeg("memory://", live=False),
+    "lmdb": OnlineLeg("lmdb://{folder}/online", live=False),
+}
