@@ -14,9 +14,11 @@ from gnomon.errors import UsageError
 from gnomon.flows import apply as applying
 from gnomon.flows import dataset, training
 from gnomon.flows.apply import Plan
+from gnomon.flows.compiled import Compiled, compile_request
 from gnomon.flows.dataset import Dataset
+from gnomon.flows.inputs import Inputs, inputs_of
 from gnomon.flows.insert import Commit, insert
-from gnomon.flows.lookup import Compiled, OnlineFeatures, compile_request, lookup
+from gnomon.flows.lookup import OnlineFeatures, lookup
 from gnomon.flows.materialize import Report, materialize
 from gnomon.flows.project import Project
 from gnomon.flows.request import Request, resolve_request
@@ -156,6 +158,10 @@ class Store:
             start=ALWAYS if start is None else instant(start),
             end=NEVER if end is None else instant(end),
         )
+
+    def inputs(self, features: Any) -> Inputs:
+        """What a question for `features` must bring: key columns and request values, with their types."""
+        return inputs_of(self._request(features))
 
     def dataset(self, name: str) -> Dataset:
         """A training set saved with `Retrieval.save`."""

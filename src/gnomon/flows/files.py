@@ -32,7 +32,7 @@ def format_of(path: Path, given: str | None = None) -> str:
 
 
 def read_table(path: Path, format: str, types: Mapping[str, DType] | None = None) -> pl.DataFrame:
-    """Read a whole file. `types`: those columns of a CSV or JSON-lines file are not guessed.
+    """Read a whole file. `types`: the types of those columns of a CSV file are not guessed.
 
     Raises: DataError naming the file.
     """
@@ -72,7 +72,7 @@ def _read(source: Path | BytesIO, name: str, format: str, types: Mapping[str, DT
             return pl.read_csv(
                 source, schema_overrides=certain, try_parse_dates=True, infer_schema_length=10_000
             )
-        return pl.read_ndjson(source, infer_schema_length=10_000, schema_overrides=certain)
+        return pl.read_ndjson(source, infer_schema_length=10_000)
     except (pl.exceptions.PolarsError, OSError) as error:
         raise DataError(f"{name} cannot be read as {format}: {_first(error)}", at=name) from None
 

@@ -39,13 +39,14 @@ from gnomon.flows.online import (
 )
 from gnomon.flows.project import Project
 from gnomon.flows.read import collect_rows
+from gnomon.flows.table import HASHES
 from gnomon.kernels import order
 from gnomon.locks import locked
 from gnomon.online import codec
 from gnomon.online.arrays import Column, WordColumn
 from gnomon.online.merge import IdConflict, Retention, merge
 from gnomon.online.values import encode
-from gnomon.plan.identity import content_hashes, row_hashes
+from gnomon.plan.identity import Hashes, content_hashes, row_hashes
 from gnomon.plan.keys import key_bytes
 from gnomon.plan.layout import Layout
 from gnomon.plan.normal import ID, KNOWN, TIME, Ignored, count_ignored, key, lane, normalise, raw_columns
@@ -319,9 +320,10 @@ def _publish(store: OnlineStore, layout: Layout, table: Table) -> None:
 def _load(
     project: Project, layout: Layout, reader: SourceReader, table: Table, piece: Piece, report: GroupReport
 ) -> None:
-    raw = reader.scan(raw_columns(layout), parts=[piece.part])
+    stored = HASHES if _has_stored_ids(layout) else ()
+    raw = reader.scan([*raw_columns(layout), *stored], parts=[piece.part])
     report.ignored += count_ignored(raw, layout)
-    frame = collect_rows(normalise(raw, layout, with_content=True), layout.ref)
+    frame = collect_rows(normalise(raw, layout, with_content=not stored, keep=stored), layout.ref)
     # Ordinals of equal rows count over the whole part, so ids come before the interval is cut out.
     h1, h2 = _hashes(layout, frame)
     known = (
@@ -343,7 +345,15 @@ def _load(
     _write(project.online, layout, table, keys, rows, retention, report)
 
 
-def _hashes(layout: Layout, frame: pl.DataFrame) -> tuple[np.ndarray, np.ndarray]:
+def _has_stored_ids(layout: Layout) -> bool:
+    """Whether rows got their ids when they were inserted: a table's files are no batches, so their ordinals mean nothing."""
+    return layout.cached and layout.kind == "event" and layout.event_id is None
+
+
+def _hashes(layout: Layout, frame: pl.DataFrame) -> Hashes:
+    if _has_stored_ids(layout):
+        h1, h2 = (columns.words(frame[name]).view(np.uint64) for name in HASHES)
+        return h1, h2
     by_content = layout.kind == "state" or layout.event_id is not None
     return content_hashes(frame, layout) if by_content else row_hashes(frame, layout)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Mapping
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -24,11 +25,9 @@ def call(
 
     Raises: ComputeError naming the function, for an exception inside it or a wrong length or type.
     """
-    names = list(on_demand.input_names)
-    parameters = list(inspect.signature(function).parameters)
-    by_name = set(names) <= set(parameters)
+    names = on_demand.input_names
     try:
-        if by_name:
+        if _by_name(function, names):
             returned = function(**{name: inputs[name] for name in names})
         else:
             returned = function(*(inputs[name] for name in names))
@@ -41,6 +40,12 @@ def call(
         _checked(on_demand, name, dtype, value, n)
         for (name, dtype), value in zip(on_demand.returns, _outputs(on_demand, returned), strict=True)
     ]
+
+
+@lru_cache(maxsize=1024)
+def _by_name(function: Callable[..., Any], names: tuple[str, ...]) -> bool:
+    """Whether the inputs are given by parameter name; else in order."""
+    return set(names) <= set(inspect.signature(function).parameters)
 
 
 def _outputs(on_demand: OnDemand, returned: Any) -> list[Any]:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import polars as pl
@@ -37,7 +38,7 @@ class Job:
     outputs: tuple[Output, ...]
     idents: tuple[Ident, ...]
 
-    @property
+    @cached_property
     def request_columns(self) -> tuple[str, ...]:
         """Source columns that the request's own row must bring (`include_request`)."""
         names: set[str] = set()
@@ -48,7 +49,7 @@ class Job:
                     names.update([made.column] if made.column is not None else columns_of(made.expr or ""))
         return tuple(sorted(names))
 
-    @property
+    @cached_property
     def request_inputs(self) -> tuple[int, ...]:
         """Inputs that are evaluated on the request's own row."""
         used = {i for o in self.outputs if o.include_request for i in (o.input, o.where)}

@@ -42,7 +42,7 @@ def declared_columns(group: FeatureGroup) -> dict[str, DType]:
 
 
 class TableReader(SourceReader):
-    """Reads a cached group's rows; its parts are the table's files, which never change."""
+    """Reads a cached group's rows, their stored hashes too if asked for; its parts are the table's files, which never change."""
 
     def __init__(self, offline: OfflineStore, group: FeatureGroup) -> None:
         self.offline = offline
@@ -59,7 +59,8 @@ class TableReader(SourceReader):
     def scan(
         self, columns: Sequence[str], *, parts: Sequence[Part] | None = None, part_column: str | None = None
     ) -> pl.LazyFrame:
-        wanted = {name: self.columns[name] for name in dict.fromkeys(columns)}
+        types = self.columns | dict.fromkeys(HASHES, pl.Int64())
+        wanted = {name: types[name] for name in dict.fromkeys(columns)}
         return self.offline.scan(self.table, wanted, parts=parts)
 
     def describe(self) -> str:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import binascii
 import json
 from collections.abc import Callable
 from datetime import date, time, timedelta
@@ -59,16 +58,9 @@ def _datetime(text: str, zoned: bool) -> Any:
 
 
 def _boolean(text: str) -> bool:
-    return (
-        {"true": True, "false": False}[text.lower()] if text.lower() in ("true", "false") else _refuse(text)
-    )
-
-
-def _bytes(text: str) -> bytes:
-    try:
-        return base64.b64decode(text, validate=True)
-    except binascii.Error:
-        return _refuse(text)
+    if text.lower() not in ("true", "false"):
+        raise ValueError(text)
+    return text.lower() == "true"
 
 
 def _refuse(text: str) -> Any:
@@ -82,5 +74,5 @@ _SIMPLE: tuple[tuple[type[DType], Callable[[str], Any], str], ...] = (
     (pl.Time, time.fromisoformat, "12:30:00"),
     (pl.Duration, lambda text: timedelta(microseconds=duration(text)), "a duration: 90s, 15m, 7d"),
     (pl.Decimal, Decimal, "a decimal number: 12.50"),
-    (pl.Binary, _bytes, "base64: SGk="),
+    (pl.Binary, lambda text: base64.b64decode(text, validate=True), "base64: SGk="),
 )

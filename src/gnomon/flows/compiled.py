@@ -1,0 +1,159 @@
+"""Compiled requests: what the online side needs to know to answer, read once from the documents of the groups.
+
+From which t on a table can answer what is decided here: rows before its horizon have been let go, rows before its start
+were never loaded, and a feature that is new may need inputs or a past that the table does not have.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+import polars as pl
+
+from gnomon.abc.online import OnlineStore
+from gnomon.errors import HorizonError
+from gnomon.flows.online import EPOCH, Table, keys_of, lane_name, read_document
+from gnomon.flows.project import Project
+from gnomon.flows.question import Needed, needed_fields
+from gnomon.flows.request import Job, Request
+from gnomon.online.program import Program, make_program
+from gnomon.plan.keys import Encode, part_encoder
+from gnomon.plan.layout import NONE, Output
+from gnomon.time import ALWAYS, NEVER, show
+
+
+@dataclass(frozen=True)
+class Ready:
+    """A job that can be asked: its table and the program over it."""
+
+    job: Job
+    table: Table | None
+    program: Program | None
+    """Over the outputs that the table has the inputs for."""
+    asked: tuple[int, ...]
+    """Which of the job's outputs the program answers."""
+    encoders: tuple[Encode, ...]
+    safe_t: int
+    """From this t on every output can be answered; NEVER if one cannot at all."""
+    defaults: tuple[tuple[int, Any], ...] = ()
+    """(output, value) of outputs with a default."""
+
+
+@dataclass(frozen=True)
+class Compiled:
+    """A request over the tables as of an epoch."""
+
+    request: Request
+    epoch: bytes | None
+    ready: tuple[Ready, ...]
+    names: tuple[str, ...]
+    keys: frozenset[str]
+    needed: Needed
+    places: tuple[tuple[int, int], ...]
+    """Where each output column comes from: (job, output), or (-1 - step, output)."""
+    where: Mapping[str, tuple[int, int]]
+    """The same by ident, for the inputs of functions."""
+    direct: bool
+    """Whether the columns are those of the one job, as they are."""
+    dtypes: tuple[pl.DataType, ...]
+    straight: list[int]
+    """0, 1, 2, … for as many columns."""
+
+
+def compile_request(project: Project, request: Request, full_names: bool) -> Compiled:
+    """Read what is true of each group online, and make the programs."""
+    epoch = project.online.get_meta(EPOCH)
+    ready = tuple(_make_ready(project.online, job) for job in request.jobs)
+    where: dict[str, tuple[int, int]] = {}
+    for j, job in enumerate(request.jobs):
+        where.update({ident: (j, i) for i, ident in enumerate(job.idents)})
+    for s, step in enumerate(request.steps):
+        where.update({ident: (-1 - s, i) for i, ident in enumerate(step.idents)})
+    places = tuple(where[c.ident] for c in request.columns)
+    return Compiled(
+        request,
+        epoch,
+        ready,
+        tuple(request.names(full_names)),
+        frozenset(request.key_columns),
+        needed_fields(request),
+        places,
+        where,
+        len(request.jobs) == 1 and places == tuple((0, i) for i in range(len(request.jobs[0].outputs))),
+        tuple(c.dtype for c in request.columns),
+        list(range(len(request.columns))),
+    )
+
+
+def _make_ready(store: OnlineStore, job: Job) -> Ready:
+    layout = job.layout
+    last = len(layout.keys) - 1
+    defaults = tuple((i, o.default) for i, o in enumerate(job.outputs) if o.default is not None)
+    encoders = tuple(part_encoder(dtype, i == last) for i, (_, dtype) in enumerate(layout.keys))
+    table = read_document(store, layout.ref).live
+    if table is None or table.keys != keys_of(layout):
+        return Ready(job, None, None, (), encoders, NEVER, defaults)
+    # A table from before a change of the group may lack lanes, or have them elsewhere: they are found by name.
+    place = {name: i for i, (name, _) in enumerate(table.shape.lanes)}
+    moved, asked = [], []
+    for i, output in enumerate(job.outputs):
+        spots = [
+            place.get(lane_name(layout.inputs[k])) if k != NONE else NONE
+            for k in (output.input, output.where)
+        ]
+        if None not in spots and table.shape.kind == layout.kind:
+            moved.append(_with_inputs(output, *spots))  # type: ignore[arg-type]
+            asked.append(i)
+    types: list[pl.DataType] = [pl.Null()] * len(place)
+    for given in layout.inputs:
+        if lane_name(given) in place:
+            types[place[lane_name(given)]] = given.dtype
+    program = make_program(table.shape.layout(), types, moved, layout.max_age) if moved else None
+    safe = [safe_t(job, table, output) for output in job.outputs]
+    whole = len(asked) == len(job.outputs)
+    return Ready(job, table, program, tuple(asked), encoders, max(safe) if whole else NEVER, defaults)
+
+
+def _with_inputs(output: Output, given: int, where: int) -> Output:
+    return replace(output, input=given, where=where)
+
+
+def safe_t(job: Job, table: Table, output: Output) -> int:
+    """The earliest t at which the table answers an output."""
+    delay = job.layout.settling_delay
+    if table.horizon == ALWAYS and table.start == ALWAYS:
+        return ALWAYS
+    if job.layout.kind == "state":
+        reach = job.layout.max_age
+        filled = (
+            ALWAYS if table.start == ALWAYS else (NEVER if reach is None else table.start + reach + delay)
+        )
+        return max(filled, ALWAYS if table.horizon == ALWAYS else table.horizon + delay)
+    if output.span is None:
+        return NEVER
+    return max(table.horizon, table.start) + output.span + delay
+
+
+def unanswerable(ready: Ready, t: int) -> frozenset[int]:
+    """Outputs that are not ready at t. Raises: HorizonError where t is merely too old."""
+    job, table = ready.job, ready.table
+    if table is None:
+        return frozenset(range(len(job.outputs)))
+    unready = {i for i in range(len(job.outputs)) if i not in ready.asked}
+    for i, output in enumerate(job.outputs):
+        safe = safe_t(job, table, output)
+        if t >= safe or i in unready:
+            continue
+        span = 0 if job.layout.kind == "state" else output.span
+        kept = table.span is None or (span is not None and span + job.layout.settling_delay <= table.span)
+        back = table.horizon if job.layout.kind == "state" else table.horizon + (span or 0)
+        if kept and table.horizon != ALWAYS and t < back + job.layout.settling_delay:
+            raise HorizonError(
+                f"t = {show(t)} is before the horizon of group `{job.layout.name}`: `{output.name}` can be answered from "
+                f"{show(safe)} on; rows are kept back to {show(table.horizon)}",
+                hint="get_historical_features answers any time; `slack` in gnomon.toml keeps online rows for longer",
+            )
+        unready.add(i)
+    return frozenset(unready)

@@ -1,0 +1,27 @@
+"""Inputs: what a question for features must bring — key columns and request values, with their types."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from gnomon.flows.request import Request
+from gnomon.types import DType
+
+
+@dataclass(frozen=True, slots=True)
+class Inputs:
+    """The columns of a spine, or of the entities and the request of an online question."""
+
+    keys: dict[str, DType]
+    request: dict[str, DType]
+    """For on-demand functions, and for aggregates with `include_request`."""
+
+
+def inputs_of(request: Request) -> Inputs:
+    """What a resolved request asks for."""
+    values = dict(request.fields)
+    for job in request.jobs:
+        raw = dict(job.layout.columns)
+        for name in job.request_columns:
+            values.setdefault(name, raw[name])
+    return Inputs(request.key_columns, values)
