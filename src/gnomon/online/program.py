@@ -235,15 +235,8 @@ class Answers:
         """For each feature the Python values of all keys; None for null and for what could not be computed."""
         count = len(self.program.outputs)
         plain = self.program.plain
-        if plain is not None and (self.result[2 * count : 3 * count] == _SOUND).all():
-            # What most answers are: numbers, all of them there.
-            reals = self.result[:count].view(np.float64).tolist()
-            if all(plain):
-                return reals  # type: ignore[no-any-return]
-            words = self.result[:count].tolist()
-            return [
-                real if is_real else word for real, word, is_real in zip(reals, words, plain, strict=True)
-            ]
+        if plain is not None:
+            return self._numbers(plain)
         ints = self.result.tolist()
         floats = self.result[:count].view(np.float64).tolist()
         made: list[list[Any]] = []
@@ -270,6 +263,24 @@ class Answers:
             if not whole:
                 items = [item if flag >> 8 == 1 else None for item, flag in zip(items, flags, strict=True)]
             made.append(items)
+        return made
+
+    def _numbers(self, plain: tuple[bool, ...]) -> list[list[Any]]:
+        """The columns where all are numbers as they lie, which most answers are."""
+        count = len(plain)
+        made: list[list[Any]] = self.result[:count].view(np.float64).tolist()
+        if not all(plain):
+            words = self.result[:count].tolist()
+            made = [real if is_real else word for real, word, is_real in zip(made, words, plain, strict=True)]
+        flags = self.result[2 * count : 3 * count]
+        if flags.shape[1] == 1:
+            for slot, (flag,) in enumerate(flags.tolist()):
+                if flag != _SOUND and flag >> 8 != 1:
+                    made[slot] = [None]
+            return made
+        for slot in np.flatnonzero((flags != _SOUND).any(axis=1)).tolist():
+            here = (flags[slot] >> 8 == 1).tolist()
+            made[slot] = [item if sound else None for item, sound in zip(made[slot], here, strict=True)]
         return made
 
     @cached_property
