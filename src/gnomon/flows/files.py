@@ -8,7 +8,7 @@ from pathlib import Path
 
 import polars as pl
 
-from gnomon.errors import DataError, UsageError, nearest
+from gnomon.errors import DataError, NotFound, UsageError, nearest
 from gnomon.types import DType
 
 FORMATS = ("parquet", "csv", "jsonl")
@@ -31,20 +31,31 @@ def format_of(path: Path, given: str | None = None) -> str:
     return found
 
 
-def read_table(path: Path, format: str, types: Mapping[str, DType] | None = None) -> pl.DataFrame:
+def read_table(
+    path: Path, format: str | None = None, types: Mapping[str, DType] | None = None
+) -> pl.DataFrame:
     """Read a whole file. `types`: the types of those columns of a CSV file are not guessed.
 
-    Raises: DataError naming the file.
+    Raises: NotFound; UsageError if the format cannot be told; DataError if the file is not of it.
     """
     if not path.is_file():
         close = nearest(path.name, [p.name for p in path.parent.iterdir()]) if path.parent.is_dir() else None
-        raise DataError(f"there is no file `{path}`", hint=f"did you mean `{close}`?" if close else None)
-    return _read(path, str(path), format, types)
+        raise NotFound(f"there is no file `{path}`", hint=f"did you mean `{close}`?" if close else None)
+    return _read(path, str(path), format_of(path, format), types)
 
 
 def read_bytes(content: bytes, format: str, types: Mapping[str, DType] | None = None) -> pl.DataFrame:
     """Read a file that came as a stream. Raises: DataError."""
     return _read(BytesIO(content), "standard input", format, types)
+
+
+def check_target(path: Path) -> str:
+    """The format in which a file can be written there, found before anything is computed. Raises: UsageError."""
+    if not path.parent.is_dir():
+        raise UsageError(
+            f"there is no folder `{path.parent}` to write `{path.name}` to", hint="make it first"
+        )
+    return format_of(path)
 
 
 def write_table(frame: pl.DataFrame, path: Path, format: str) -> None:

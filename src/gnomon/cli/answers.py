@@ -1,0 +1,190 @@
+"""Answers: training, get, explain."""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from gnomon.cli.failures import WRONG
+from gnomon.cli.late import files
+from gnomon.cli.options import (
+    AtOption,
+    JsonOption,
+    KeyOption,
+    ProjectOption,
+    columns_of,
+    features_of,
+    opened,
+    rows_of,
+    time_of,
+)
+from gnomon.cli.output import Block, Table, cell, show_result
+from gnomon.errors import UsageError
+from gnomon.time import show
+
+FullNamesOption = Annotated[bool, typer.Option("--full-names", help="Name features group__feature.")]
+
+_ERROR = "ERROR"
+
+
+def training(
+    spine: Annotated[
+        Path, typer.Argument(metavar="SPINE", help="Keys and times: Parquet, CSV or JSON lines.")
+    ],
+    features: Annotated[
+        str, typer.Option("--features", "-f", metavar="SERVICE|GROUP:FEATURE,…", help="A service, or a list.")
+    ],
+    out: Annotated[
+        Path | None, typer.Option("--out", "-o", metavar="FILE", help="Where to: .parquet, .csv or .jsonl.")
+    ] = None,
+    timestamp: Annotated[
+        str, typer.Option("--timestamp", metavar="COLUMN", help="The spine's column of times.")
+    ] = "event_timestamp",
+    as_of: Annotated[
+        str,
+        typer.Option(
+            "--as-of", metavar="known|latest|TIME", help="Which rows to see: those known at each time, …"
+        ),
+    ] = "known",
+    full_names: FullNamesOption = False,
+    explain: Annotated[
+        bool, typer.Option("--explain", help="Tell how it is computed, and compute nothing.")
+    ] = False,
+    save: Annotated[
+        str | None, typer.Option("--save", metavar="NAME", help="Keep it as a dataset: the same bytes later.")
+    ] = None,
+    project: ProjectOption = None,
+    json: JsonOption = False,
+) -> None:
+    """Make a training set.
+
+    The spine with what each feature was worth at each row's time.
+    """
+    if out is None and save is None and not explain:
+        raise UsageError("nowhere to write to", hint="add --out FILE, --save NAME or --explain")
+    kind = files.check_target(out) if out is not None else ""
+    wanted = features_of(features)
+    with opened(project, json) as store:
+        inputs = store.inputs(wanted)
+        rows = files.read_table(spine, types={**inputs.request, **inputs.keys})
+        found = store.get_historical_features(
+            rows, wanted, timestamp=timestamp, as_of=as_of, full_names=full_names
+        )
+        if explain:
+            text = found.explain()
+            show_result(json, {"explain": text}, text)
+            return
+        frame = found.to_polars()
+        if out is not None:
+            files.write_table(frame, out, kind)
+        dataset = found.save(save) if save is not None else None
+        ignored = {ref: counts for ref, counts in found.ignored.items() if counts}
+    names = frame.columns[rows.width :]
+    document = {
+        "file": None if out is None else str(out),
+        "dataset": None if dataset is None else dataset.name,
+        "rows": len(frame),
+        "features": names,
+        "seconds": found.seconds,
+        "ignored": {ref: dataclasses.asdict(counts) for ref, counts in ignored.items()},
+    }
+    where = ", ".join([*([str(out)] if out else []), *([f"dataset {save}"] if save else [])])
+    text = f"{where}: {len(frame):,} rows × {len(names)} features in {found.seconds:.2f} s"
+    show_result(
+        json, document, "\n".join([text, *(f"{ref}: ignored {counts}" for ref, counts in ignored.items())])
+    )
+
+
+def get(
+    features: Annotated[str, typer.Argument(metavar="SERVICE|GROUP:FEATURE,…", help="A service, or a list.")],
+    key: KeyOption = None,
+    request: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--request", "-r", metavar="NAME=VALUE", help="A value for on-demand functions; once for each."
+        ),
+    ] = None,
+    at: AtOption = None,
+    full_names: FullNamesOption = False,
+    project: ProjectOption = None,
+    json: JsonOption = False,
+) -> None:
+    """Tell what features are worth now.
+
+    Read from the online store. A key column given twice asks about two entities.
+    """
+    moment = time_of(at, "--at")
+    wanted = features_of(features)
+    with opened(project, json) as store:
+        inputs = store.inputs(wanted)
+        entities = rows_of(columns_of(key or [], inputs.keys, "--key"), "--key")
+        values = columns_of(request or [], inputs.request, "--request")
+        answer = store.get_online_features(
+            wanted,
+            entities,
+            request=_for_each(values, len(entities)) if values else None,
+            at=moment,
+            full_names=full_names,
+        )
+    rows = [list(row) for row in zip(*answer.to_dict().values(), strict=True)]
+    document = {
+        "features": list(answer.names),
+        "rows": rows,
+        "statuses": answer.statuses,
+        "event_times": answer.event_times,
+        "errors": [{"row": i, "feature": name, "why": why} for (i, name), why in answer.errors.items()],
+        "at": show(answer.at),
+        "revision": answer.revision,
+    }
+    blocks: list[Block] = []
+    for i, entity in enumerate(entities):
+        named = ", ".join(f"{name}={cell(value)}" for name, value in entity.items()) or "everything"
+        gap: list[Block] = [""] if blocks else []
+        blocks += [*gap, f"{named} at {show(answer.at)}", _answers(answer, i, rows[i])]
+    blocks += [f"{name}: {why}" for (_, name), why in answer.errors.items()]
+    show_result(json, document, *blocks)
+    if any(_ERROR in row for row in answer.statuses):
+        raise typer.Exit(WRONG)
+
+
+def explain(
+    feature: Annotated[str, typer.Argument(metavar="GROUP:FEATURE", help="One feature of a group.")],
+    key: KeyOption = None,
+    at: AtOption = None,
+    project: ProjectOption = None,
+    json: JsonOption = False,
+) -> None:
+    """Tell why a value is what it is.
+
+    The rows in the window, its edges, each row's times and id.
+    """
+    moment = time_of(at, "--at")
+    if ":" not in feature:
+        raise UsageError(f"`{feature}` names no feature", hint="write group:feature")
+    with opened(project, json) as store:
+        entities = rows_of(columns_of(key or [], store.inputs([feature]).keys, "--key"), "--key")
+        if len(entities) > 1:
+            raise UsageError("one value is explained at a time", hint="give each key column once")
+        explained = store.explain(feature, entities[0], at=moment)
+    show_result(json, explained.to_dict(), str(explained))
+
+
+def _for_each(columns: dict[str, list[Any]], n: int) -> dict[str, list[Any]]:
+    """Request values, one for each entity. Raises: UsageError if there are neither one nor `n`."""
+    for name, values in columns.items():
+        if len(values) not in (1, n):
+            raise UsageError(f"--request gives {len(values)} values of `{name}` for {n} entities")
+    return {name: values * n if len(values) == 1 else values for name, values in columns.items()}
+
+
+def _answers(answer: Any, i: int, values: list[Any]) -> Table:
+    rows = [
+        (name, cell(value), status, "" if time is None else cell(time))
+        for name, value, status, time in zip(
+            answer.names, values, answer.statuses[i], answer.event_times[i], strict=True
+        )
+    ]
+    return Table(("feature", "value", "status", "event time"), rows)

@@ -1,0 +1,34 @@
+"""Modules that are loaded when a command uses them, so that `gnomon --help` answers at once."""
+
+from __future__ import annotations
+
+import importlib
+from types import ModuleType
+from typing import TYPE_CHECKING, Any
+
+
+class _Late(ModuleType):
+    """Stands for a module until something in it is asked for."""
+
+    def __getattr__(self, name: str) -> Any:
+        if name.startswith("__"):  # an inspector's question, not a command's
+            raise AttributeError(name)
+        value = getattr(importlib.import_module(self.__name__), name)
+        setattr(self, name, value)
+        return value
+
+
+if TYPE_CHECKING:
+    from gnomon.demo import run as demo
+    from gnomon.flows import describe, doctor, files, table, texts
+    from gnomon.registry import registry
+else:
+    demo = _Late("gnomon.demo.run")
+    describe = _Late("gnomon.flows.describe")
+    doctor = _Late("gnomon.flows.doctor")
+    files = _Late("gnomon.flows.files")
+    registry = _Late("gnomon.registry.registry")
+    table = _Late("gnomon.flows.table")
+    texts = _Late("gnomon.flows.texts")
+
+__all__ = ["demo", "describe", "doctor", "files", "registry", "table", "texts"]

@@ -1,0 +1,83 @@
+"""Main: the commands in their order, and the one place where what goes wrong becomes message and status."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Sequence
+from typing import Annotated, Any
+
+import typer
+from typer.main import get_command
+
+import gnomon as gn
+from gnomon.cli import answers, begin, definitions, rows
+from gnomon.cli.failures import DONE, INTERRUPTED, prepare_streams, report
+from gnomon.cli.output import flush, write
+
+COMMANDS: dict[str, dict[str, Callable[..., Any]]] = {
+    "Begin": {"init": begin.init, "demo": begin.demo, "doctor": begin.doctor},
+    "Define": {
+        "plan": definitions.plan,
+        "apply": definitions.apply,
+        "list": definitions.list_objects,
+        "show": definitions.show,
+        "history": definitions.history,
+        "revert": definitions.revert,
+    },
+    "Fill": {"insert": rows.insert, "materialize": rows.materialize},
+    "Ask": {"training": answers.training, "get": answers.get, "explain": answers.explain},
+}
+"""Panel of the help → name → command."""
+
+_EPILOG = "Exit status: 0 done, 1 found something wrong, 2 used wrongly, 3 failed to run."
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run a command line (the process's, if none is given) and return its exit status."""
+    given = list(sys.argv[1:] if arguments is None else arguments)
+    as_json = "--json" in given
+    prepare_streams()
+    try:
+        try:
+            status = get_command(build())(given or ["--help"], prog_name="gnomon", standalone_mode=False)
+            flush()
+        except (typer.Exit, typer.Abort, KeyboardInterrupt):
+            raise
+        except Exception as error:  # noqa: BLE001 — nobody above would tell the user
+            return report(error, as_json)
+    except typer.Exit as ended:
+        return ended.exit_code
+    except (typer.Abort, KeyboardInterrupt):
+        return INTERRUPTED
+    return status if isinstance(status, int) else DONE
+
+
+def build() -> typer.Typer:
+    """The application. Its help is drawn on a terminal, and plain elsewhere."""
+    app = typer.Typer(
+        help="Gnomon, a feature store: what every feature was worth at any moment.",
+        epilog=_EPILOG,
+        rich_markup_mode="rich" if sys.stdout.isatty() else None,
+        pretty_exceptions_enable=False,
+        context_settings={"help_option_names": ["-h", "--help"]},
+    )
+    app.callback()(_root)
+    for panel, commands in COMMANDS.items():
+        for name, command in commands.items():
+            app.command(name, rich_help_panel=panel)(command)
+    return app
+
+
+def _version(asked: bool) -> None:
+    if asked:
+        write(f"gnomon {gn.__version__}")
+        raise typer.Exit(DONE)
+
+
+def _root(
+    version: Annotated[
+        bool,
+        typer.Option("--version", is_eager=True, callback=_version, help="Tell the version."),
+    ] = False,
+) -> None:
+    pass

@@ -1,0 +1,78 @@
+"""Rows: insert, materialize."""
+
+from __future__ import annotations
+
+import dataclasses
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from gnomon.cli.late import files, table
+from gnomon.cli.options import JsonOption, ProjectOption, opened, time_of
+from gnomon.cli.output import show_result
+from gnomon.errors import UsageError
+
+STDIN = "-"
+
+
+def insert(
+    group: Annotated[str, typer.Argument(metavar="GROUP", help="A group without a source.")],
+    file: Annotated[
+        str, typer.Argument(metavar="FILE", help="Parquet, CSV or JSON lines; `-` reads standard input.")
+    ],
+    format: Annotated[
+        str | None,
+        typer.Option(
+            "--format", metavar="FORMAT", help="parquet, csv or jsonl. [default: told by the file's name]"
+        ),
+    ] = None,
+    project: ProjectOption = None,
+    json: JsonOption = False,
+) -> None:
+    """Commit rows to a cached group.
+
+    All of them, or none. Inserting the same file again changes nothing.
+    """
+    if file == STDIN and format is None:
+        raise UsageError("standard input has no name that tells its format", hint="add --format csv")
+    with opened(project, json) as store:
+        types = table.declared_columns(store.registry.get("group", group))
+        if file == STDIN:
+            frame = files.read_bytes(sys.stdin.buffer.read(), files.format_of(Path(file), format), types)
+        else:
+            frame = files.read_table(Path(file), format, types)
+        commit = store.insert(group, frame)
+    show_result(json, dataclasses.asdict(commit), str(commit))
+
+
+def materialize(
+    groups: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="[GROUP]...", help="[default: all groups that are kept online]"),
+    ] = None,
+    start: Annotated[
+        str | None, typer.Option("--start", metavar="TIME", help="Leave out rows that became known before.")
+    ] = None,
+    end: Annotated[
+        str | None,
+        typer.Option("--end", metavar="TIME", help="Leave out rows that became known then or later."),
+    ] = None,
+    resume: Annotated[
+        bool,
+        typer.Option(
+            "--resume", help="Go on where a stopped run left off. Every run does: nothing is done twice."
+        ),
+    ] = False,
+    project: ProjectOption = None,
+    json: JsonOption = False,
+) -> None:
+    """Bring rows online.
+
+    Those that are not there yet: running it again does nothing, or goes on where it was stopped.
+    """
+    since, until = time_of(start, "--start"), time_of(end, "--end")
+    with opened(project, json) as store:
+        report = store.materialize(groups or None, start=since, end=until)
+    show_result(json, report.to_dict(), str(report))
