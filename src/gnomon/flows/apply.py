@@ -12,6 +12,7 @@ from gnomon.define.ondemand import OnDemand
 from gnomon.errors import BreakingChange, DefinitionError, GnomonError, Problem
 from gnomon.events import Applied, emit
 from gnomon.flows import ondemand
+from gnomon.flows.forget import forget_removed
 from gnomon.flows.project import Project
 from gnomon.plan.layout import Layout, make_layout
 from gnomon.plan.normal import raw_columns
@@ -110,11 +111,15 @@ def apply(project: Project, definitions: Any, *, prune: bool = False, message: s
     if plan.breaking:
         raise BreakingChange(plan.breaking)
     if not plan.has_changes:
+        if prune:
+            forget_removed(project)
         return Plan(plan.changes, plan.base, plan.base, plan.snapshot)
     new = project.registry.commit(
         requirements_of(plan.snapshot, plan.changes), updates_of(plan.changes), message
     )
     emit(Applied(new.revision, sum(c.action != "none" for c in plan.changes)))
+    if prune:
+        forget_removed(project)
     return Plan(plan.changes, plan.base, new.revision, new)
 
 

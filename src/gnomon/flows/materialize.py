@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from itertools import pairwise
 from typing import Any
 
 import msgspec
@@ -25,26 +26,28 @@ from gnomon.abc.source import Part, SourceReader
 from gnomon.define.group import FeatureGroup
 from gnomon.errors import DataError, GnomonError, Stopped
 from gnomon.events import Materialized, Progress, Step, emit
+from gnomon.flows.forget import forget_removed
 from gnomon.flows.online import (
     Document,
     Loaded,
     Reach,
     Table,
     change_document,
-    delete_document,
+    filling,
     keys_of,
     reach_of,
     read_document,
+    settle,
     shape_of,
+    unnamed_tables,
 )
 from gnomon.flows.project import Project
 from gnomon.flows.read import collect_rows
 from gnomon.flows.table import HASHES
 from gnomon.kernels import order
-from gnomon.locks import locked
 from gnomon.online import codec
 from gnomon.online.arrays import Column, WordColumn
-from gnomon.online.merge import IdConflict, Retention, merge
+from gnomon.online.merge import IdConflict, Merged, Retention, merge
 from gnomon.online.values import encode
 from gnomon.plan.identity import Hashes, content_hashes, row_hashes
 from gnomon.plan.keys import key_bytes
@@ -133,7 +136,12 @@ def materialize(
 ) -> Report:
     """Bring the rows with an activation in [start, end) online, those that are not there yet.
 
-    Raises: Stopped, naming group and step and what is complete, if something fails half-way.
+    A table has no holes: it is filled from where it ends, however late `start` is, and built anew where it begins after
+    `start`. A table that takes the place of another reaches as far as that one. What groups have left that are no longer
+    registered is removed.
+
+    Raises: Stopped, naming group and step and what is complete, if something fails half-way; Unavailable if another
+    process fills a group for too long.
     """
     if start >= end:
         raise DataError(
@@ -141,27 +149,19 @@ def materialize(
         )
     elapsed = stopwatch()
     report = Report()
+    forget_removed(project)
     for i, (group, layout) in enumerate(groups):
-        with locked(project.root / ".gnomon" / "locks" / f"materialize-{group.ref}.lock"):
+        with filling(project.root, group.ref):
             report.groups.append(_group(project, group, layout, start, end, f"{i + 1}/{len(groups)}"))
     report.seconds = elapsed()
     return report
-
-
-def forget_group(store: OnlineStore, ref: str) -> None:
-    """Remove a group's online rows; the values of other groups stay."""
-    document = read_document(store, ref)
-    delete_document(store, ref)
-    for table in (document.live, document.building):
-        if table is not None:
-            store.drop(table.name)
 
 
 def _group(
     project: Project, group: FeatureGroup, layout: Layout, start: int, end: int, place: str
 ) -> GroupReport:
     elapsed = stopwatch()
-    report = GroupReport(group.ref)
+    report, done = GroupReport(group.ref), 0
     store, step = project.online, "choose"
     try:
         reader = project.reader(group)
@@ -174,13 +174,13 @@ def _group(
         for i, piece in enumerate(pieces):
             _load(project, layout, reader, table, piece, report)
             table = _note_part(store, layout, table, piece)
+            done = i + 1
             emit(Step("materialize", group.ref, f"{step} {i + 1}/{len(pieces)}"))
             emit(Progress("materialize", group.ref, i + 1, len(pieces), "parts"))
         step = "publish"
         _publish(store, layout, table)
         emit(Step("materialize", group.ref, step))
     except GnomonError as error:
-        done = report.parts
         raise Stopped(
             f"materialize stopped in step `{step}` for `{group.ref}` ({place}): {error.what}",
             at=error.at,
@@ -201,17 +201,21 @@ def _choose(
     """The table to fill and what it lacks. A table whose rows can no longer be right is built anew."""
     store, parts, source = project.online, reader.parts(), _source_text(group)
     reach = reach_of(layout, project.config.slack)
-    document = read_document(store, layout.ref)
-    for table in (document.building, document.live):
-        if table is not None and table.source == source and _still_good(table, layout, reach, parts, start):
-            return table, list(_missing(table, parts, start, end))
+    document = settle(store, layout.ref)
+    live = document.live
+    if live is not None and live.source == source and _still_good(live, layout, reach, parts, start):
+        return live, list(_missing(live, parts, end))
+    if live is not None:
+        start = min(start, live.start)
+        end = max([end, *(loaded.end for loaded in live.parts.values())])
+    table = document.building
+    if table is not None and table.source == source and _still_good(table, layout, reach, parts, start):
+        return table, list(_missing(table, parts, end))
     generation = document.generation + 1
     table = Table(f"{layout.ref}#{generation}", shape_of(layout), keys_of(layout), source, start=start)
-    store.drop(table.name)
     change_document(store, layout.ref, lambda d: Document(generation, d.live, table))
-    if document.building is not None:
-        store.drop(document.building.name)
-    return table, list(_missing(table, parts, start, end))
+    settle(store, layout.ref)
+    return table, list(_missing(table, parts, end))
 
 
 def _source_text(group: FeatureGroup) -> str:
@@ -236,11 +240,10 @@ def _still_good(table: Table, layout: Layout, reach: Reach, parts: Sequence[Part
     return all(loaded.etag and now.get(name) == loaded.etag for name, loaded in table.parts.items())
 
 
-def _missing(table: Table, parts: Sequence[Part], start: int, end: int) -> Iterator[Piece]:
+def _missing(table: Table, parts: Sequence[Part], end: int) -> Iterator[Piece]:
     for part in parts:
         loaded = table.parts.get(part.name)
         since = table.start if loaded is None else loaded.end
-        since = max(since, start)
         if since < end:
             yield Piece(part, since, end)
 
@@ -307,11 +310,10 @@ def _note_part(store: OnlineStore, layout: Layout, table: Table, piece: Piece) -
 def _publish(store: OnlineStore, layout: Layout, table: Table) -> None:
     whole = msgspec.structs.replace(table, complete=True)
     document = read_document(store, layout.ref)
-    if document.live is not None and document.live == whole:
-        return
-    change_document(store, layout.ref, lambda d: Document(d.generation, whole, None))
-    if document.live is not None and document.live.name != table.name:
-        store.drop(document.live.name)
+    if document.live != whole or document.building is not None:
+        document = change_document(store, layout.ref, lambda d: Document(d.generation, whole, None))
+    for name in unnamed_tables(store, layout.ref, document):
+        store.drop(name)
 
 
 # --- load ---------------------------------------------------------------------------------------------------------------
@@ -346,7 +348,7 @@ def _load(
 
 
 def _has_stored_ids(layout: Layout) -> bool:
-    """Whether rows got their ids when they were inserted: a table's files are no batches, so their ordinals mean nothing."""
+    """Whether rows got their ids when they were inserted: a file of the table need not be what one insert brought."""
     return layout.cached and layout.kind == "event" and layout.event_id is None
 
 
@@ -450,19 +452,23 @@ def _update(
     report: GroupReport,
 ) -> None:
     here = keys[first:last]
+    done: dict[int, Merged] = {}
 
     def combine(positions: Sequence[int], old: list[bytes | None]) -> list[memoryview]:
         held = codec.unpack(shape, old, lambda i: f"{table}, key {here[positions[i]]!r}")
         merged = merge(shape, held, select_keys(rows, [first + p for p in positions]), retention)
         buffer, offsets = codec.pack(shape, merged.rows)
-        _count(report, merged)
+        # A store may ask again for the same keys: what the last answer did is what was done.
+        done[positions[0]] = merged
         view, bounds = memoryview(buffer), offsets.tolist()
-        return [view[a:b] for a, b in zip(bounds, bounds[1:], strict=False)]
+        return [view[a:b] for a, b in pairwise(bounds)]
 
     store.update(table, here, combine)
+    for merged in done.values():
+        _count(report, merged)
 
 
-def _count(report: GroupReport, merged: Any) -> None:
+def _count(report: GroupReport, merged: Merged) -> None:
     report.duplicates += merged.duplicates
     report.ties += merged.ties
     report.late += merged.late

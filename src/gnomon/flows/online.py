@@ -8,7 +8,9 @@ one look tells a reader whether what it knows is still so.
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Literal
 
 import msgspec
@@ -16,6 +18,7 @@ import msgspec
 from gnomon.abc.online import OnlineStore
 from gnomon.columns import Kind, kind_of
 from gnomon.errors import Unavailable
+from gnomon.locks import locked
 from gnomon.online import codec
 from gnomon.plan.layout import Input, Layout
 from gnomon.time import ALWAYS, DAY
@@ -78,6 +81,8 @@ class Document(msgspec.Struct, frozen=True):
     """The table that answers."""
     building: Table | None = None
     """A table that is being filled to take its place."""
+    epoch: int = -1
+    """The store's epoch when the document was written: it turns right after, unless the writer is killed."""
 
 
 _decode = msgspec.json.Decoder(Document).decode
@@ -97,8 +102,8 @@ def change_document(store: OnlineStore, ref: str, change: Callable[[Document], D
     """Replace the document by `change` of it, whoever else writes at the time, and let readers know."""
     name = document_name(ref)
     for _ in range(_TRIES):
-        raw = store.get_meta(name)
-        new = change(Document() if raw is None else _decode(raw))
+        raw, epoch = store.get_meta(name), _epoch(store)
+        new = msgspec.structs.replace(change(Document() if raw is None else _decode(raw)), epoch=epoch)
         if store.set_meta(name, raw, _encode(new)):
             _turn(store)
             return new
@@ -107,14 +112,52 @@ def change_document(store: OnlineStore, ref: str, change: Callable[[Document], D
     )
 
 
-def delete_document(store: OnlineStore, ref: str) -> None:
+def settle(store: OnlineStore, ref: str) -> Document:
+    """Finish what a killed run left undone: let readers know of the document, drop tables it does not name."""
+    document = read_document(store, ref)
+    left = unnamed_tables(store, ref, document)
+    if left or _epoch(store) == document.epoch:
+        # Before anything goes: who still answers from such a table must look at the document again.
+        _turn(store)
+    for name in left:
+        store.drop(name)
+    return document
+
+
+def unnamed_tables(store: OnlineStore, ref: str, document: Document) -> list[str]:
+    """The tables of a group that its document does not name."""
+    named = {table.name for table in (document.live, document.building) if table is not None}
+    return [name for name in store.tables() if name.rpartition("#")[0] == ref and name not in named]
+
+
+def forget_group(store: OnlineStore, ref: str) -> bool:
+    """Remove a group's online rows; the values of other groups stay. Returns whether there was anything."""
     name = document_name(ref)
+    tables = unnamed_tables(store, ref, Document())
+    if not tables and store.get_meta(name) is None:
+        return False
     for _ in range(_TRIES):
         raw = store.get_meta(name)
         if raw is None or store.set_meta(name, raw, None):
-            _turn(store)
-            return
-    raise Unavailable(f"the document of `{ref}` changes all the time")
+            break
+    else:
+        raise Unavailable(f"the document of `{ref}` changes all the time")
+    _turn(store)
+    for table in tables:
+        store.drop(table)
+    return True
+
+
+def filling(root: Path, ref: str, *, wait: float = 60.0) -> AbstractContextManager[None]:
+    """Hold a group's tables for one writer of the project at `root`.
+
+    Raises: Unavailable after `wait` seconds.
+    """
+    return locked(root / ".gnomon" / "locks" / f"materialize-{ref}.lock", wait=wait)
+
+
+def _epoch(store: OnlineStore) -> int:
+    return int(store.get_meta(EPOCH) or b"0")
 
 
 def _turn(store: OnlineStore) -> None:

@@ -42,7 +42,7 @@ def declared_columns(group: FeatureGroup) -> dict[str, DType]:
 
 
 class TableReader(SourceReader):
-    """Reads a cached group's rows, their stored hashes too if asked for; its parts are the table's files, which never change."""
+    """Reads a cached group's rows, and their hashes if asked for. Its parts are the table's files."""
 
     def __init__(self, offline: OfflineStore, group: FeatureGroup) -> None:
         self.offline = offline
