@@ -16,9 +16,9 @@ import numpy as np
 import polars as pl
 
 from gnomon.abc.online import OnlineStore
-from gnomon.errors import ComputeError, DataError, Unavailable, UsageError
+from gnomon.errors import ComputeError, DataError, HorizonError, Unavailable, UsageError
 from gnomon.flows import ondemand
-from gnomon.flows.compiled import Compiled, Ready, unanswerable
+from gnomon.flows.compiled import Compiled, Flags, Ready, unanswerable
 from gnomon.flows.online import EPOCH, lane_name
 from gnomon.flows.project import Project
 from gnomon.flows.question import Columns, Instants, instants, key_columns
@@ -43,8 +43,8 @@ class Answered:
     """Positions in STATUSES, by output and row."""
     times: Callable[[], list[int]]
     """Event times by row; MIN for none."""
-    reasons: Callable[[], Mapping[int, str]]
-    """Row → why it could not be answered."""
+    reasons: Callable[[], list[Mapping[int, str]]]
+    """By output: row → why it could not be answered."""
 
 
 @dataclass
@@ -105,8 +105,8 @@ class OnlineFeatures:
         """(row, feature) → why it could not be answered."""
         return {
             (row, name): why
-            for name, given in zip(self.names, self._answered, strict=True)
-            for row, why in given.reasons().items()
+            for name, given, i in zip(self.names, self._answered, self._places, strict=True)
+            for row, why in given.reasons()[i].items()
         }
 
     def _by_column(self, of: Callable[[Answered], list[list[int]]]) -> list[list[int]]:
@@ -128,9 +128,15 @@ def lookup(
     fields = compiled.needed.read(request, n)
     t = instants(at, n, project.clock)
     for _ in range(_TRIES):
-        answered = [_ask(store, ready, keys, fields, t, n) for ready in compiled.ready]
-        if store.get_meta(EPOCH) == compiled.epoch:
-            return _gather(compiled, answered, fields, t, n)
+        try:
+            answered = [_ask(store, ready, keys, fields, t, n) for ready in compiled.ready]
+        except HorizonError:
+            # The table may have got another by now, which reaches further back.
+            if store.get_meta(EPOCH) == compiled.epoch:
+                raise
+        else:
+            if store.get_meta(EPOCH) == compiled.epoch:
+                return _gather(compiled, answered, fields, t, n)
         compiled = recompile()
     raise Unavailable(
         "the online tables change all the time", hint="try again when materialization has ended"
@@ -146,17 +152,17 @@ def _ask(
     refused = unanswerable(ready, t.earliest) if n and t.earliest < ready.safe_t else frozenset()
     if ready.program is None or ready.table is None or len(refused) == size:
         codes, times = [[_NOT_READY] * n] * size, [MIN] * n
-        return Answered([[None] * n for _ in range(size)], lambda: codes, lambda: times, dict)
+        return Answered([[None] * n for _ in range(size)], lambda: codes, lambda: times, lambda: [{}] * size)
     own = _own_rows(ready, fields, n) if ready.program.takes_request else _NO_REQUEST
     delay = ready.job.layout.settling_delay
     values = store.read(ready.table.name, names)
     found = answer(ready.program, values, t.each - delay if delay else t.each, own)
     columns = found.columns()
     if refused or len(ready.asked) < size:
-        columns = _spread(ready, refused, columns, [None] * n)
+        columns = _spread(ready, refused, columns, None, n)
 
     def status_codes() -> list[list[int]]:
-        return _spread(ready, refused, found.statuses.tolist(), [_NOT_READY] * n)
+        return _spread(ready, refused, found.statuses.tolist(), _NOT_READY, n)
 
     if ready.defaults:
         given = status_codes()
@@ -165,7 +171,11 @@ def _ask(
                 default if value is None and code < _PRESENT else value
                 for value, code in zip(columns[i], given[i], strict=True)
             ]
-    return Answered(columns, status_codes, found.event_times.tolist, lambda: _reasons(ready, found, names))
+
+    def reasons() -> list[Mapping[int, str]]:
+        return _reasons(ready, found, names, status_codes())
+
+    return Answered(columns, status_codes, found.event_times.tolist, reasons)
 
 
 def _spread(
@@ -225,11 +235,16 @@ def _own_rows(ready: Ready, fields: Mapping[str, pl.Series], n: int) -> RequestR
     return request_rows(lanes, n)
 
 
-def _reasons(ready: Ready, found: Answers, names: list[bytes]) -> dict[int, str]:
+def _reasons(ready: Ready, found: Answers, names: list[bytes], i: int, codes: list[int]) -> dict[int, str]:
+    """Why the rows of an output with status ERROR could not be computed."""
     table = ready.table.name if ready.table is not None else ""
+    output = ready.job.outputs[i]
+    overflow = f"`{output.name}` cannot be computed: the {output.function} does not fit {output.dtype}"
+    unreadable = found.errors.tolist()
     return {
-        int(row): str(refuse(int(found.errors[row]), f"{table}, key {names[row]!r}"))
-        for row in np.flatnonzero(found.errors)
+        row: str(refuse(unreadable[row], f"{table}, key {names[row]!r}")) if unreadable[row] else overflow
+        for row, code in enumerate(codes)
+        if code == _ERROR
     }
 
 
@@ -256,13 +271,13 @@ def _step(
 ) -> Answered:
     """Call an on-demand function: whole, and where that fails one by one, so that only what fails is ERROR."""
     inputs: dict[str, pl.Series] = {}
-    sources: list[tuple[Answered, int]] = []
+    sources: list[tuple[str, Answered, int]] = []
     for name, ident, dtype in step.inputs:
         if ident is None:
             inputs[name] = fields[name]
         else:
             j, i = compiled.where[ident]
-            sources.append((answered[j], i))
+            sources.append((name, answered[j], i))
             inputs[name] = pl.Series(name, answered[j].columns[i], dtype=dtype, strict=False)
     reasons: dict[int, str] = {}
     try:
@@ -270,10 +285,12 @@ def _step(
     except ComputeError:
         made = _one_by_one(step, inputs, n, reasons)
     unready = [False] * n
-    for given, i in sources:
+    for name, given, i in sources:
         if None in given.columns[i]:
             codes = given.codes()[i]
             unready = [a or code >= _NOT_READY for a, code in zip(unready, codes, strict=True)]
+            failed = given.reasons(i) if _ERROR in codes else {}
+            reasons.update({row: f"the input `{name}` is an error: {why}" for row, why in failed.items()})
     if any(unready):
         made = [[None if wait else v for v, wait in zip(c, unready, strict=True)] for c in made]
 
@@ -288,10 +305,12 @@ def _step(
 
     def times() -> list[int]:
         return (
-            [max(row) for row in zip(*(g.times() for g, _ in sources), strict=True)] if sources else [MIN] * n
+            [max(row) for row in zip(*(g.times() for _, g, _ in sources), strict=True)]
+            if sources
+            else [MIN] * n
         )
 
-    return Answered(made, status_codes, times, lambda: reasons)
+    return Answered(made, status_codes, times, lambda: [reasons] * len(made))
 
 
 def _one_by_one(
