@@ -132,15 +132,15 @@ class Store:
         """
         snapshot = self._project.recent_snapshot()
         address = (
-            features if isinstance(features, str) else _hashable(features),
+            features if isinstance(features, str) else _address(features),
             full_names,
             snapshot.revision,
         )
-        compiled = self._compiled.get(address)
+        compiled = self._compiled.get(address) if address[0] is not None else None
 
         def compile_again() -> Compiled:
-            wanted = self._request(features)
-            made = self._compiled[address] = compile_request(self._project, wanted, full_names)
+            made = compile_request(self._project, self._request(features), full_names)
+            _keep(self._compiled, address, made)
             return made
 
         return lookup(self._project, compiled or compile_again(), entities, request, at, compile_again)
@@ -185,20 +185,30 @@ class Store:
     def _request(self, features: Any) -> Request:
         """The resolved request, made once for each revision and choice of features."""
         snapshot = self._project.registry.snapshot()
-        address = (snapshot.revision, _hashable(features))
-        try:
-            found = self._requests.get(address)
-        except TypeError:  # something unhashable was asked for: resolving it tells what
-            return resolve_request(self._project, snapshot, features)
+        address = (_address(features), snapshot.revision)
+        found = self._requests.get(address) if address[0] is not None else None
         if found is None:
-            if len(self._requests) > _CACHED:
-                self._requests.clear()
-            found = self._requests[address] = resolve_request(self._project, snapshot, features)
+            found = resolve_request(self._project, snapshot, features)
+            _keep(self._requests, address, found)
         return found
 
 
-def _hashable(features: Any) -> Any:
-    return tuple(features) if isinstance(features, list) else features
+def _address(features: Any) -> Any:
+    """What tells one choice of features from others; None if nothing does, as with lists among its defaults."""
+    chosen = tuple(features) if isinstance(features, list) else features
+    try:
+        hash(chosen)
+    except TypeError:
+        return None
+    return chosen
+
+
+def _keep(cache: dict[Any, Any], address: tuple[Any, ...], made: Any) -> None:
+    if address[0] is None:
+        return
+    if len(cache) > _CACHED:
+        cache.clear()
+    cache[address] = made
 
 
 _CACHED = 256

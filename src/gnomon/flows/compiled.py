@@ -10,18 +10,22 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
+import numpy as np
 import polars as pl
+from numpy.typing import NDArray
 
 from gnomon.abc.online import OnlineStore
 from gnomon.errors import HorizonError
 from gnomon.flows.online import EPOCH, Table, keys_of, lane_name, read_document
 from gnomon.flows.project import Project
-from gnomon.flows.question import Needed, needed_fields
+from gnomon.flows.question import Instants, Needed, needed_fields
 from gnomon.flows.request import Job, Request
 from gnomon.online.program import Program, make_program
 from gnomon.plan.keys import Encode, part_encoder
 from gnomon.plan.layout import NONE, Output
 from gnomon.time import ALWAYS, NEVER, show
+
+Flags = NDArray[np.bool_]
 
 
 @dataclass(frozen=True)
@@ -136,24 +140,34 @@ def safe_t(job: Job, table: Table, output: Output) -> int:
     return max(table.horizon, table.start) + output.span + delay
 
 
-def unanswerable(ready: Ready, t: int) -> frozenset[int]:
-    """Outputs that are not ready at t. Raises: HorizonError where t is merely too old."""
+def unanswerable(ready: Ready, t: Instants) -> dict[int, Flags]:
+    """Output → which rows cannot be answered at their t, for outputs that have such rows.
+
+    Raises: HorizonError where t is merely too old: rows that the answer needs were there and have been let go.
+    """
     job, table = ready.job, ready.table
-    if table is None:
-        return frozenset(range(len(job.outputs)))
-    unready = {i for i in range(len(job.outputs)) if i not in ready.asked}
+    refused: dict[int, Flags] = {}
     for i, output in enumerate(job.outputs):
-        safe = safe_t(job, table, output)
-        if t >= safe or i in unready:
+        if table is None or i not in ready.asked:
+            refused[i] = np.ones(len(t.each), np.bool_)
             continue
-        span = 0 if job.layout.kind == "state" else output.span
-        kept = table.span is None or (span is not None and span + job.layout.settling_delay <= table.span)
-        back = table.horizon if job.layout.kind == "state" else table.horizon + (span or 0)
-        if kept and table.horizon != ALWAYS and t < back + job.layout.settling_delay:
-            raise HorizonError(
-                f"t = {show(t)} is before the horizon of group `{job.layout.name}`: `{output.name}` can be answered from "
-                f"{show(safe)} on; rows are kept back to {show(table.horizon)}",
-                hint="get_historical_features answers any time; `slack` in gnomon.toml keeps online rows for longer",
-            )
-        unready.add(i)
-    return frozenset(unready)
+        safe = safe_t(job, table, output)
+        early = t.each < safe
+        if not early.any():
+            continue
+        _check_horizon(job, table, output, int(t.each[early].min()), safe)
+        refused[i] = early
+    return refused
+
+
+def _check_horizon(job: Job, table: Table, output: Output, t: int, safe: int) -> None:
+    """Refuse a t for which the table once had the rows."""
+    delay, span = job.layout.settling_delay, 0 if job.layout.kind == "state" else output.span
+    kept = table.span is None or (span is not None and span + delay <= table.span)
+    if not kept or table.horizon == ALWAYS or t >= table.horizon + (span or 0) + delay:
+        return
+    raise HorizonError(
+        f"t = {show(t)} is before the horizon of group `{job.layout.name}`: `{output.name}` can be answered "
+        f"from {show(safe)} on; rows are kept back to {show(table.horizon)}",
+        hint="get_historical_features answers any time; `slack` in gnomon.toml keeps online rows for longer",
+    )

@@ -149,8 +149,8 @@ def _ask(
     """The answers of one group."""
     size = len(ready.job.outputs)
     names = _keys(ready, keys, n)
-    refused = unanswerable(ready, t.earliest) if n and t.earliest < ready.safe_t else frozenset()
-    if ready.program is None or ready.table is None or len(refused) == size:
+    refused = unanswerable(ready, t) if n and t.earliest < ready.safe_t else {}
+    if ready.program is None or ready.table is None:
         codes, times = [[_NOT_READY] * n] * size, [MIN] * n
         return Answered([[None] * n for _ in range(size)], lambda: codes, lambda: times, lambda: [{}] * size)
     own = _own_rows(ready, fields, n) if ready.program.takes_request else _NO_REQUEST
@@ -179,13 +179,15 @@ def _ask(
 
 
 def _spread(
-    ready: Ready, refused: frozenset[int], given: list[list[Any]], missing: list[Any]
+    ready: Ready, refused: Mapping[int, Flags], given: list[list[Any]], missing: Any, n: int
 ) -> list[list[Any]]:
-    """What the program gave, by the job's outputs; `missing` for those that it was not asked, or that are refused."""
-    spread = [list(missing) for _ in ready.job.outputs]
+    """What the program gave, by the job's outputs; `missing` where it was not asked, or that is refused."""
+    spread = [[missing] * n for _ in ready.job.outputs]
     for column, i in zip(given, ready.asked, strict=True):
-        if i not in refused:
-            spread[i] = column
+        spread[i] = column
+        if i in refused:
+            flags = refused[i].tolist()
+            spread[i] = [missing if out else value for value, out in zip(column, flags, strict=True)]
     return spread
 
 
@@ -235,17 +237,21 @@ def _own_rows(ready: Ready, fields: Mapping[str, pl.Series], n: int) -> RequestR
     return request_rows(lanes, n)
 
 
-def _reasons(ready: Ready, found: Answers, names: list[bytes], i: int, codes: list[int]) -> dict[int, str]:
-    """Why the rows of an output with status ERROR could not be computed."""
+def _reasons(
+    ready: Ready, found: Answers, names: list[bytes], codes: list[list[int]]
+) -> list[Mapping[int, str]]:
+    """By output: why the rows with status ERROR could not be computed."""
     table = ready.table.name if ready.table is not None else ""
-    output = ready.job.outputs[i]
-    overflow = f"`{output.name}` cannot be computed: the {output.function} does not fit {output.dtype}"
-    unreadable = found.errors.tolist()
-    return {
-        row: str(refuse(unreadable[row], f"{table}, key {names[row]!r}")) if unreadable[row] else overflow
-        for row, code in enumerate(codes)
-        if code == _ERROR
+    unreadable = {
+        int(row): str(refuse(int(found.errors[row]), f"{table}, key {names[row]!r}"))
+        for row in np.flatnonzero(found.errors)
     }
+    by_output: list[Mapping[int, str]] = []
+    for output, of_rows in zip(ready.job.outputs, codes, strict=True):
+        overflow = f"`{output.name}` cannot be computed: the {output.function} does not fit {output.dtype}"
+        failed = [row for row, code in enumerate(of_rows) if code == _ERROR]
+        by_output.append({row: unreadable.get(row, overflow) for row in failed})
+    return by_output
 
 
 def _gather(
@@ -289,7 +295,7 @@ def _step(
         if None in given.columns[i]:
             codes = given.codes()[i]
             unready = [a or code >= _NOT_READY for a, code in zip(unready, codes, strict=True)]
-            failed = given.reasons(i) if _ERROR in codes else {}
+            failed = given.reasons()[i] if _ERROR in codes else {}
             reasons.update({row: f"the input `{name}` is an error: {why}" for row, why in failed.items()})
     if any(unready):
         made = [[None if wait else v for v, wait in zip(c, unready, strict=True)] for c in made]

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from gnomon.errors import DataError, UsageError, nearest
 from gnomon.flows.request import Request, literal
 from gnomon.frames import to_polars
+from gnomon.plan.layout import castable
 from gnomon.time import ALWAYS, NEVER, Clock, instant
 from gnomon.types import dtype_text
 
@@ -23,11 +24,11 @@ def key_columns(entities: Any, wanted: frozenset[str]) -> tuple[Columns, int]:
     """The key columns as lists, and how many questions there are. Raises: DataError naming row and column."""
     if isinstance(entities, list):
         for row in entities:
-            if not isinstance(row, dict) or row.keys() != wanted:
+            if not isinstance(row, Mapping) or row.keys() != wanted:
                 raise _wrong_row(entities, wanted)
         return {name: [row[name] for row in entities] for name in wanted}, len(entities)
     if isinstance(entities, Mapping):
-        columns = {name: list(values) for name, values in entities.items()}
+        columns = {name: _values(name, values) for name, values in entities.items()}
     else:
         frame = to_polars(entities, "entities")
         columns = {name: frame[name].to_list() for name in frame.columns}
@@ -41,6 +42,17 @@ def key_columns(entities: Any, wanted: frozenset[str]) -> tuple[Columns, int]:
             "these features have no keys", hint="ask with entities=[{}], one empty dict an answer"
         )
     return columns, sizes.pop()
+
+
+def _values(name: str, values: Any) -> list[Any]:
+    if isinstance(values, np.ndarray | pl.Series):
+        return list(values.tolist() if isinstance(values, np.ndarray) else values.to_list())
+    if isinstance(values, list | tuple):
+        return list(values)
+    raise DataError(
+        f"the key column `{name}` is a {type(values).__name__}, not a list",
+        hint="give a list of values for each key column, or a list of dicts",
+    )
 
 
 def _wrong_row(rows: Sequence[Any], wanted: Iterable[str]) -> DataError:
@@ -128,12 +140,17 @@ def _request_values(given: Any, n: int) -> dict[str, Any]:
 
 
 def _field(name: str, values: Any, dtype: Any, n: int) -> pl.Series:
-    if isinstance(values, pl.Series):
-        return values.cast(dtype).alias(name)
-    if not isinstance(values, list | tuple | np.ndarray):
+    if not isinstance(values, list | tuple | np.ndarray | pl.Series):
         values = [values] * n
     if len(values) != n:
         raise DataError(f"the request value `{name}` has {len(values)} entries for {n} entities")
+    if isinstance(values, pl.Series):
+        if not castable(values.dtype, dtype):
+            raise DataError(
+                f"the request value `{name}` is {dtype_text(values.dtype)}",
+                hint=f"it must be {dtype_text(dtype)}",
+            )
+        values = values.to_list()
     try:
         return pl.Series(name, values, dtype=dtype, strict=True)
     except (TypeError, OverflowError, pl.exceptions.PolarsError):

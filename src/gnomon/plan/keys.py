@@ -9,13 +9,14 @@ entity's, so that no value needs a mark of its type.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from datetime import date, datetime
 from typing import Any
 
 import numpy as np
 import polars as pl
 
 from gnomon import columns
-from gnomon.time import instant
+from gnomon.time import DAY, instant
 from gnomon.types import DType
 
 _SIGN = 1 << 63
@@ -58,8 +59,8 @@ def part_encoder(dtype: DType, last: bool) -> Encode:
         return _integer
     if isinstance(dtype, pl.Datetime):
         up, down = {"ns": (1000, 1), "us": (1, 1), "ms": (1, 1000)}[dtype.time_unit]
-        return lambda value: _word(instant(value) * up // down)
-    return lambda value: _word(instant(value) // 86_400_000_000)
+        return lambda value: _word(instant(_strict(value, datetime)) * up // down)
+    return lambda value: _word(_day(value))
 
 
 def _word(value: int) -> bytes:
@@ -73,7 +74,14 @@ def _integer(value: Any) -> bytes:
         value = int(value)
     if not -_SIGN <= value < _SIGN:
         raise ValueError(f"{value} does not fit 64 bits")
-    return ((value + _SIGN) & _MASK).to_bytes(8, "big")
+    return bytes(((value + _SIGN) & _MASK).to_bytes(8, "big"))
+
+
+def _day(value: Any) -> int:
+    # A datetime is a date to Python, and yet not a day.
+    if isinstance(value, datetime):
+        raise TypeError(f"{value!r} is not of type date")
+    return int(instant(_strict(value, date)) // DAY)
 
 
 def _text(value: Any) -> bytes:
