@@ -39,7 +39,7 @@ def _read(error: Exception) -> tuple[str, tuple[Problem, ...], int]:
         return kind, error.problems, _status(error)
     if isinstance(error, typer.TyperException):
         context: Any = getattr(error, "ctx", None)
-        hint = f"{context.command_path} --help" if context is not None else None
+        hint = f"{context.command_path if context is not None else 'gnomon'} --help"
         return "UsageError", (Problem(error.format_message(), None, hint),), MISUSED
     if isinstance(error, OSError):
         place = str(error.filename) if error.filename is not None else None

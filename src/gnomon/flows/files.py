@@ -50,7 +50,7 @@ def read_bytes(content: bytes, format: str, types: Mapping[str, DType] | None = 
 
 
 def check_target(path: Path) -> str:
-    """The format in which a file can be written there, found before anything is computed. Raises: UsageError."""
+    """The format that a file would have, told before anything is computed for it. Raises: UsageError."""
     if not path.parent.is_dir():
         raise UsageError(
             f"there is no folder `{path.parent}` to write `{path.name}` to", hint="make it first"

@@ -1,0 +1,100 @@
+"""insert, materialize."""
+
+from __future__ import annotations
+
+import io
+from types import SimpleNamespace
+
+import polars as pl
+import pytest
+
+CACHED = """
+import polars as pl
+import gnomon as gn
+
+user = gn.Entity("user", keys={"user": str})
+clicks = gn.FeatureGroup(
+    "clicks",
+    entity=user,
+    timestamp="at",
+    schema={"page": str},
+    features=[gn.count(windows=["1d"]), gn.last("page")],
+)
+"""
+ROWS = "user,at,page\n007,2026-01-01T10:00:00Z,a\n8,2026-01-01T11:00:00Z,b\n"
+
+
+@pytest.fixture
+def site(gnomon, shop):
+    """A project whose group keeps its own rows."""
+    (shop / "features.py").write_text(CACHED)
+    assert gnomon("apply").status == 0
+    return shop
+
+
+def test_inserting_again_changes_nothing(gnomon, site):
+    (site / "rows.csv").write_text(ROWS)
+    first = gnomon("insert", "clicks", "rows.csv", "--json").json
+    assert (first["group"], first["rows"], first["accepted"], first["duplicates"]) == ("clicks@1", 2, 2, 0)
+    again = gnomon("insert", "clicks", "rows.csv")
+    assert again.out == "clicks@1: 0 of 2 rows committed, 2 there already\n"
+
+
+def test_text_that_looks_like_a_number_stays_text(gnomon, site):
+    """`007` is a user's name here: the group says so, whatever the file looks like."""
+    (site / "rows.csv").write_text(ROWS)
+    assert gnomon("insert", "clicks", "rows.csv").status == 0
+    assert gnomon("materialize").status == 0
+    found = gnomon("get", "clicks:page_last", "--key", "user=007", "--json").json
+    assert found["rows"] == [["a"]]
+
+
+@pytest.mark.parametrize("name", ["rows.parquet", "rows.jsonl"])
+def test_every_format_goes_in(gnomon, site, name):
+    frame = pl.read_csv(io.StringIO(ROWS), schema_overrides={"user": pl.String}, try_parse_dates=True)
+    (frame.write_parquet if name.endswith("parquet") else frame.write_ndjson)(site / name)
+    assert gnomon("insert", "clicks", name, "--json").json["accepted"] == 2
+
+
+def test_standard_input_goes_in(gnomon, site, monkeypatch):
+    monkeypatch.setattr("sys.stdin", SimpleNamespace(buffer=io.BytesIO(ROWS.encode())))
+    assert gnomon("insert", "clicks", "-").status == 2
+    assert gnomon("insert", "clicks", "-", "--format", "csv", "--json").json["accepted"] == 2
+
+
+@pytest.mark.parametrize(
+    "arguments", [("clicks", "none.csv"), ("click", "rows.csv"), ("clicks", "gnomon.toml")]
+)
+def test_what_is_not_there_is_wrong_use(gnomon, site, arguments):
+    (site / "rows.csv").write_text(ROWS)
+    assert gnomon("insert", *arguments).status == 2
+
+
+def test_columns_that_do_not_fit_are_told(gnomon, site):
+    (site / "rows.csv").write_text(ROWS.replace("page", "pge"))
+    ran = gnomon("insert", "clicks", "rows.csv")
+    assert ran.status == 3
+    assert "did you mean `pge`?" in ran.err
+
+
+def test_materialize_is_incremental_and_leaves_rows_beyond_the_end(gnomon, shop):
+    assert gnomon("apply").status == 0
+    first = gnomon("materialize", "spending", "--end", "2025-03-01", "--json").json["groups"]
+    assert [group["group"] for group in first] == ["spending@1"]
+    assert 0 < first[0]["rows"] < 300
+    [rest] = gnomon("materialize", "spending", "--resume", "--json").json["groups"]
+    assert first[0]["rows"] + rest["rows"] == 300
+    assert gnomon("materialize", "spending").out.startswith("spending@1: nothing new\n")
+
+
+def test_progress_is_told_in_a_log_and_not_with_json(gnomon, shop):
+    assert gnomon("apply").status == 0
+    assert "spending@1: 300 rows, " in gnomon("materialize").err
+    assert gnomon("materialize", "--json").err == ""
+
+
+@pytest.mark.parametrize("option", ["--start", "--end"])
+def test_wrong_time_names_its_option(gnomon, shop, option):
+    ran = gnomon("materialize", option, "yesterday")
+    assert ran.status == 2
+    assert ran.err.startswith(f"error: {option}: `yesterday` is not a time")
