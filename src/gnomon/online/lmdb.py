@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from itertools import islice
 from operator import itemgetter
 from pathlib import Path
@@ -182,23 +183,23 @@ class LmdbStore(OnlineStore):
 
     def load(self, table: str, rows: Iterable[Row]) -> int:
         entry = self._entries[table]
-        return sum(self._load(entry, batch, size) for batch, size in _batches(rows))
+        return sum(self._load(entry, batch) for batch in _batches(rows))
 
-    def _load(self, entry: bytes, batch: list[Row], size: int) -> int:
-        batch.sort(key=itemgetter(0))
-        plain = batch if all_plain([key for key, _ in batch]) else [row for row in batch if is_plain(row[0])]
+    def _load(self, entry: bytes, batch: _Batch) -> int:
+        batch.rows.sort(key=itemgetter(0))
+        plain = batch.rows if batch.plain else [row for row in batch.rows if is_plain(row[0])]
 
         def work(live: Live, txn: Transaction) -> None:
             database = _made(live, txn, entry)
             _put_sorted(txn, database, plain)
-            if plain is not batch:
-                for key, value in batch:
+            if not batch.plain:
+                for key, value in batch.rows:
                     if not is_plain(key):
                         _put(txn, database, key, value)
 
         # Twice the bytes: pages are half full when they are split.
-        self._environment.write(work, room=2 * size)
-        return len(batch)
+        self._environment.write(work, room=2 * batch.size)
+        return len(batch.rows)
 
     def delete(self, table: str, keys: Sequence[bytes]) -> None:
         entry = self._entries[table]
@@ -255,6 +256,17 @@ class LmdbStore(OnlineStore):
             if isinstance(environment, SharedEnvironment):
                 self._environment = _Closed(environment.path)
                 shared.release(environment)
+
+
+@dataclass(slots=True)
+class _Batch:
+    """What `load` writes in one transaction."""
+
+    rows: list[Row]
+    size: int = 0
+    """Bytes of keys and values."""
+    plain: bool = True
+    """Whether all keys are plain."""
 
 
 class _Entries(dict[str, bytes]):
@@ -377,18 +389,19 @@ def _items_after(txn: Transaction, database: Database, last: bytes) -> list[tupl
     return items
 
 
-def _batches(rows: Iterable[Row]) -> Iterator[tuple[list[Row], int]]:
-    """Cut rows into what one transaction writes: (rows, their bytes). One batch at least, even of no rows."""
+def _batches(rows: Iterable[Row]) -> Iterator[_Batch]:
+    """Cut rows into what one transaction writes. At least one batch, even of no rows."""
     source = iter(rows)
-    batch: list[Row] = []
-    size = 0
+    batch = _Batch([])
     while step := list(islice(source, _LOAD_ROWS)):
-        batch += step
-        size += sum([len(key) + len(value) for key, value in step])
-        if size >= _LOAD_BYTES:
-            yield batch, size
-            batch, size = [], 0
-    yield batch, size
+        keys, values = zip(*step, strict=True)
+        batch.rows += step
+        batch.plain = batch.plain and all_plain(keys)
+        batch.size += sum(map(len, keys)) + sum(map(len, values))
+        if batch.size >= _LOAD_BYTES:
+            yield batch
+            batch = _Batch([])
+    yield batch
 
 
 # ---- the URL
