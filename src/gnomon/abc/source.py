@@ -49,6 +49,11 @@ class SourceReader(ABC):
         Shape: the columns asked for; with `part_column`, one more that tells each row's part (String).
         """
 
+    def expected_rows(self) -> int:
+        """About how many rows there are, told without reading them; -1 if that cannot be told."""
+        rows = [part.rows for part in self.parts()]
+        return -1 if any(n < 0 for n in rows) else sum(rows)
+
     @abstractmethod
     def describe(self) -> str:
         """Where the rows come from, for people."""

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from gnomon import plugins
+from gnomon.abc.engine import Engine
 from gnomon.abc.offline import OfflineStore
 from gnomon.abc.online import OnlineStore
 from gnomon.abc.source import SourceReader
@@ -74,6 +75,12 @@ class Project:
             self.config.online, root=self.root
         )
         return store
+
+    @cached_property
+    def engine(self) -> Engine:
+        url = self.config.engine
+        engine: Engine = plugins.resolve("engine", url).from_url(url, root=self.root)
+        return engine
 
     def recent_snapshot(self) -> Snapshot:
         """The newest revision that this process knows, looked for at most once a second: for the online path."""

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 import polars as pl
@@ -105,14 +106,20 @@ def _overlap(raw: pl.LazyFrame, layout: Layout) -> bool:
     return bool((low.slice(1) <= high.head(len(high) - 1)).any()) if len(spans) > 1 else False
 
 
-def collect_rows(frame: pl.LazyFrame, what: str) -> pl.DataFrame:
-    """Read the rows. Raises: DataError that names the group, if a value does not fit its type."""
+@contextmanager
+def telling(what: str) -> Iterator[None]:
+    """Turn what Polars says of rows that cannot be read into a DataError that names the group."""
     try:
-        # One chunk a column: gathering from many costs twice the time.
-        return frame.collect().rechunk()
+        yield
     except pl.exceptions.PolarsError as error:
         first = str(error).split("\n\n", maxsplit=1)[0]
         raise DataError(
             f"group `{what}`: its rows cannot be read: {first}",
             hint="a value does not fit the declared type; TRY_CAST in an expr turns such values into null",
         ) from None
+
+
+def collect_rows(frame: pl.LazyFrame, what: str) -> pl.DataFrame:
+    """Read the rows. Raises: DataError that names the group, if a value does not fit its type."""
+    with telling(what):
+        return frame.collect()

@@ -15,11 +15,14 @@ from gnomon.errors import DataError, UsageError, nearest
 from gnomon.events import Retrieved, emit
 from gnomon.flows import ondemand
 from gnomon.flows.project import Project
-from gnomon.flows.read import Reading, collect_rows, plan_reading
+from gnomon.flows.read import Reading, plan_reading, telling
 from gnomon.flows.request import Ident, Job, Request, with_default
 from gnomon.plan.normal import key, lane, micros
 from gnomon.time import NEVER, instant, stopwatch
 from gnomon.types import DType, dtype_text, is_instant
+
+
+_ASKED = "__asked"
 
 
 @dataclass(frozen=True)
@@ -106,7 +109,7 @@ def _times(spine: pl.DataFrame, timestamp: str) -> cols.Words:
             at=f"spine row {t.is_null().arg_true()[0]}",
             hint="every row of a spine needs a time; drop or fill those rows",
         )
-    return t.to_numpy()
+    return t.to_numpy(writable=True)
 
 
 def _check_keys(spine: pl.DataFrame, job: Job) -> None:
@@ -189,16 +192,30 @@ def answer_job(project: Project, question: Question, job: Job) -> tuple[Answer, 
     """The features of one group for a spine."""
     layout, spine, t = job.layout, question.spine, question.t
     first, last = (int(t.min()), int(t.max())) if len(t) else (0, 0)
-    reading = plan_reading(
-        project.reader(job.group), layout, job.outputs, first, min(last, NEVER - 1), question.as_of
+    reader = project.reader(job.group)
+    reading = plan_reading(reader, layout, job.outputs, first, min(last, NEVER - 1), question.as_of)
+    keys = [key(i) for i in range(len(layout.keys))]
+    own = [lane(i) for i in job.request_inputs]
+    questions = spine.select(
+        *(
+            pl.col(column).cast(dtype).alias(name)
+            for name, column, (_, dtype) in zip(keys, job.key_columns, layout.keys, strict=True)
+        ),
+        *(layout.inputs[i].evaluate().alias(lane(i)) for i in job.request_inputs),
+        pl.Series(_ASKED, t),
     )
-    frame = collect_rows(reading.frame, layout.ref)
-    keys = spine.select(
-        pl.col(column).cast(dtype).alias(key(i))
-        for i, (column, (_, dtype)) in enumerate(zip(job.key_columns, layout.keys, strict=True))
-    )
-    own = spine.select(layout.inputs[i].evaluate().alias(lane(i)) for i in job.request_inputs)
-    return answer(layout, job.outputs, frame, Spine(keys, t, own), question.as_of), reading
+    counts: list[Answer] = []
+
+    def work(rows: pl.DataFrame, part: pl.DataFrame) -> pl.DataFrame:
+        asked = Spine(part.select(keys), part[_ASKED].to_numpy(writable=True), part.select(own))
+        found = answer(layout, job.outputs, rows, asked, question.as_of)
+        counts.append(found)
+        return pl.DataFrame(found.columns)
+
+    with telling(layout.ref):
+        made = project.engine.run(reading.frame, questions, keys, work, expected_rows=reader.expected_rows())
+    rows, ties = sum(c.rows for c in counts), sum(c.ties for c in counts)
+    return Answer(made.get_columns(), rows, ties), reading
 
 
 def run_steps(request: Request, values: dict[Ident, pl.Series], fields: dict[str, pl.Series], n: int) -> None:

@@ -20,6 +20,10 @@ _ENDINGS = {
 }
 
 
+_TEXT_ROW = 40
+"""Bytes that a row of a text file has at least, roughly."""
+
+
 class FileReader(SourceReader):
     """Reads a `FileSource`. Paths are relative to `root`, the project's folder."""
 
@@ -83,6 +87,12 @@ class FileReader(SourceReader):
     def parts(self) -> tuple[Part, ...]:
         stats = [(file, file.stat()) for file in self.files]
         return tuple(Part(str(f), f"{s.st_size}-{s.st_mtime_ns}", size=s.st_size) for f, s in stats)
+
+    def expected_rows(self) -> int:
+        if self.format == "parquet":
+            # From the files' footers.
+            return int(self._lazy(self.files, None).select(pl.len()).collect().item())
+        return sum(part.size for part in self.parts()) // _TEXT_ROW
 
     def scan(
         self, columns: Sequence[str], *, parts: Sequence[Part] | None = None, part_column: str | None = None

@@ -1,0 +1,38 @@
+"""The seam of engines: whoever brings the rows of the same keys together."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Self
+
+import polars as pl
+
+PartFunction = Callable[[pl.DataFrame, pl.DataFrame], pl.DataFrame]
+"""(rows, questions) of the same keys → one row of features for each question, in their order. Pure."""
+
+
+class Engine(ABC):
+    """Runs a part function where the rows are."""
+
+    @classmethod
+    @abstractmethod
+    def from_url(cls, url: str, *, root: Path) -> Self:
+        """Open what a line of gnomon.toml names."""
+
+    @abstractmethod
+    def run(
+        self,
+        rows: pl.LazyFrame,
+        questions: pl.DataFrame,
+        keys: Sequence[str],
+        work: PartFunction,
+        *,
+        expected_rows: int = -1,
+    ) -> pl.DataFrame:
+        """Call `work` for parts that hold all rows and all questions of their keys; the features in the questions' order.
+
+        `keys`: columns of both frames. No keys: everything is one part. `expected_rows`: about how many rows there are, -1
+        if nobody knows.
+        """
