@@ -10,7 +10,7 @@ from gnomon.define.collect import Collected, collect
 from gnomon.define.group import FeatureGroup, Selection
 from gnomon.define.ondemand import OnDemand
 from gnomon.errors import BreakingChange, DefinitionError, GnomonError, Problem
-from gnomon.events import Applied, emit
+from gnomon.events import Applied, Step, emit
 from gnomon.flows import ondemand
 from gnomon.flows.forget import forget_removed
 from gnomon.flows.project import Project
@@ -110,16 +110,18 @@ def apply(project: Project, definitions: Any, *, prune: bool = False, message: s
     plan = make_plan(project, definitions, prune=prune)
     if plan.breaking:
         raise BreakingChange(plan.breaking)
-    if not plan.has_changes:
-        if prune:
-            forget_removed(project)
-        return Plan(plan.changes, plan.base, plan.base, plan.snapshot)
-    new = project.registry.commit(
-        requirements_of(plan.snapshot, plan.changes), updates_of(plan.changes), message
-    )
-    emit(Applied(new.revision, sum(c.action != "none" for c in plan.changes)))
+    emit(Step("apply", "", "plan"))
+    new = plan.snapshot
+    if plan.has_changes:
+        new = project.registry.commit(
+            requirements_of(plan.snapshot, plan.changes), updates_of(plan.changes), message
+        )
+        emit(Step("apply", "", "commit"))
+        emit(Applied(new.revision, sum(c.action != "none" for c in plan.changes)))
     if prune:
+        # Without changes too: whoever removed groups may have been stopped before this.
         forget_removed(project)
+        emit(Step("apply", "", "forget"))
     return Plan(plan.changes, plan.base, new.revision, new)
 
 

@@ -10,7 +10,7 @@ import polars as pl
 
 from gnomon.define.group import FeatureGroup
 from gnomon.errors import DataError, UsageError, nearest
-from gnomon.events import Inserted, emit
+from gnomon.events import Inserted, Step, emit
 from gnomon.flows.project import Project
 from gnomon.flows.table import HASHES, declared_columns, table_name
 from gnomon.frames import to_polars
@@ -74,6 +74,7 @@ def insert(project: Project, group: FeatureGroup, layout: Layout, frame: Any) ->
     )
     identity = _identity(layout, normal, h1, h2)
     with project.offline.writing(table_name(group)):
+        emit(Step("insert", group.ref, "lock"))
         held = _held(project, group, layout, normal)
         new = identity.with_row_index("at").unique("content", keep="first", maintain_order=True)
         new = new.join(held, on="content", how="anti", maintain_order="left")
@@ -87,6 +88,7 @@ def insert(project: Project, group: FeatureGroup, layout: Layout, frame: Any) ->
                 ordered,
                 note={"gnomon.rows": str(len(given)), "gnomon.author": project.author},
             )
+            emit(Step("insert", group.ref, "commit"))
     commit = Commit(group.ref, version, len(given), len(accepted), len(whole) - len(accepted), 0, ignored)
     if version is not None:
         emit(Inserted(group.ref, version, commit.rows, commit.accepted))

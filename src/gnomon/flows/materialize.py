@@ -167,6 +167,7 @@ def _group(
         reader = project.reader(group)
         table, pieces = _choose(project, group, layout, reader, start, end)
         report.rebuilt = _is_rebuild(store, layout.ref, table)
+        emit(Step("materialize", group.ref, step))
         step = "horizon"
         table = _raise_horizon(project, layout, reader, table, pieces)
         emit(Step("materialize", group.ref, step))
