@@ -24,7 +24,7 @@ from gnomon.registry.snapshot import Snapshot
 from gnomon.time import duration, show_duration
 from gnomon.types import dtype_text
 
-_CREDENTIALS = re.compile(r"//[^/@]*@")
+_CREDENTIALS = re.compile(r"://[^/]*@")
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,7 +112,7 @@ def describe(snapshot: Snapshot, name: str) -> list[Description]:
 
 def redacted(url: str) -> str:
     """A URL without the user and the password in it."""
-    return _CREDENTIALS.sub("//…@", url)
+    return _CREDENTIALS.sub("://…@", url)
 
 
 def _versions(snapshot: Snapshot, kind: Kind, name: str) -> list[str]:

@@ -26,6 +26,7 @@ from gnomon.flows.describe import redacted
 from gnomon.flows.project import Project
 from gnomon.kernels import _jit
 from gnomon.plan.layout import make_layout
+from gnomon.registry.snapshot import Snapshot
 from gnomon.time import SECOND, Clock, show, show_duration, system_clock
 from gnomon.types import dtype_text
 
@@ -91,14 +92,14 @@ def _of_project(project: Project) -> Iterator[Check]:
         yield Check("definitions", "ok", f"{project.config.definitions}: {', '.join(counts)}")
         if registry.level != "error":
             yield _attempt("applied", lambda: _applied(project, collected))
-    groups: Sequence[FeatureGroup] = () if isinstance(collected, Check) else collected.groups
-    if registry.level != "error":
-        groups = project.registry.snapshot().groups() or groups
+    # Without a registry that can be read, nothing is known of it: as if it were empty.
+    snapshot = Snapshot() if registry.level == "error" else project.registry.snapshot()
+    groups = snapshot.groups() or (() if isinstance(collected, Check) else collected.groups)
     for group in groups:
-        yield _attempt(f"source of {group.ref}", partial(_source, project, group))
+        yield _attempt(f"source of {group.ref}", partial(_source, project, snapshot, group))
     yield _attempt("offline store", lambda: _offline(project))
     yield _attempt("online store", lambda: _online(project))
-    yield _attempt("clock", lambda: _clock(project, groups))
+    yield _attempt("clock", lambda: _clock(project, snapshot, groups))
     yield _attempt("disk", lambda: _disk(project.root))
 
 
@@ -185,12 +186,11 @@ def _applied(project: Project, collected: Collected) -> Found:
     return "ok", f"the registry holds the definitions (revision {plan.base})", None
 
 
-def _source(project: Project, group: FeatureGroup) -> Found:
+def _source(project: Project, snapshot: Snapshot, group: FeatureGroup) -> Found:
     """Whether a group's source can be read, and its columns are those that the group was applied with."""
     reader = project.reader(group)
     schema = reader.schema()
     make_layout(group, schema)
-    snapshot = project.registry.snapshot()
     registered = snapshot.columns(group.name, group.version) if group.ref in snapshot.refs("group") else None
     moved = [
         f"`{name}` is {dtype_text(schema[name])}, was {dtype_text(dtype)}"
@@ -221,10 +221,10 @@ def _online(project: Project) -> Found:
     return "ok", f"{url}: {len(tables)} tables", None
 
 
-def _clock(project: Project, groups: Sequence[FeatureGroup]) -> Found:
+def _clock(project: Project, snapshot: Snapshot, groups: Sequence[FeatureGroup]) -> Found:
     """Whether the clock goes on, and is not behind what was already written."""
     now = project.clock()
-    seen = [("the newest revision", project.registry.snapshot().time)]
+    seen = [("the newest revision", snapshot.time)]
     for group in groups:
         if isinstance(group.source, FileSource):
             seen += _written(project, group)
