@@ -1,4 +1,4 @@
-"""A project's definitions: the file, folder or module that gnomon.toml names → the modules to collect from."""
+"""A project's definitions: the file, folder or module that gnomon.toml names → modules to collect from."""
 
 from __future__ import annotations
 
@@ -6,6 +6,8 @@ import importlib
 import importlib.util
 import sys
 import traceback
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from types import ModuleType
 
@@ -32,30 +34,55 @@ def load_definitions(config: Config) -> list[ModuleType]:
                 hint="write them there, or set `definitions` in gnomon.toml",
             )
         return [_run(path)]
-    try:
-        return [importlib.import_module(config.definitions)]
-    except ImportError as error:
-        raise DataError(
-            f"the module `{config.definitions}` cannot be imported: {error}",
-            at="gnomon.toml: project.definitions",
-        ) from None
+    return [_import(config)]
+
+
+def _import(config: Config) -> ModuleType:
+    """Import a module, from the project's folder or from anywhere on the path."""
+    with _on_path(config.root):
+        try:
+            return importlib.import_module(config.definitions)
+        except GnomonError:
+            raise
+        except ImportError as error:
+            raise DataError(
+                f"the module `{config.definitions}` cannot be imported: {error}",
+                at="gnomon.toml: project.definitions",
+            ) from None
+        except Exception as error:
+            raise _failure(error, config.root) from error
 
 
 def _run(file: Path) -> ModuleType:
-    """Run a file as the module of its name, without making it importable: two projects may both have a features.py."""
+    """Run a file as the module of its name, not importable: two projects may both have a features.py."""
     spec = importlib.util.spec_from_file_location(file.stem, file)
-    assert spec is not None and spec.loader is not None
+    assert spec is not None
+    assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
-    folder = str(file.parent)
-    sys.path.insert(0, folder)
-    try:
-        spec.loader.exec_module(module)
-    except GnomonError:
-        raise
-    except Exception as error:
-        frames = [f for f in traceback.extract_tb(error.__traceback__) if Path(f.filename) == file]
-        line = f":{frames[-1].lineno}" if frames else ""
-        raise DataError(f"{type(error).__name__}: {error}", at=f"{file}{line}") from error
-    finally:
-        sys.path.remove(folder)
+    with _on_path(file.parent):
+        try:
+            spec.loader.exec_module(module)
+        except GnomonError:
+            raise
+        except Exception as error:
+            raise _failure(error, file.parent) from error
     return module
+
+
+def _failure(error: Exception, home: Path) -> DataError:
+    """What went wrong in a user's code, with the innermost line that lies in the folder `home`."""
+    frames = traceback.extract_tb(error.__traceback__)
+    own = [frame for frame in frames if Path(frame.filename).is_relative_to(home)]
+    place = f"{own[-1].filename}:{own[-1].lineno}" if own else str(home)
+    return DataError(f"{type(error).__name__}: {error}", at=place)
+
+
+@contextmanager
+def _on_path(folder: Path) -> Iterator[None]:
+    """Let definitions import their neighbours while they are loaded."""
+    text = str(folder)
+    sys.path.insert(0, text)
+    try:
+        yield
+    finally:
+        sys.path.remove(text)
