@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
 from gnomon import config as settings
-from gnomon.define.group import FeatureGroup
+from gnomon.define.group import FeatureGroup, Selection
+from gnomon.define.service import FeatureService
 from gnomon.errors import UsageError
 from gnomon.flows import apply as applying
 from gnomon.flows import dataset, training
@@ -17,6 +18,7 @@ from gnomon.flows.apply import Plan
 from gnomon.flows.compiled import Compiled, compile_request
 from gnomon.flows.dataset import Dataset
 from gnomon.flows.inputs import Inputs, inputs_of
+from gnomon.flows.explain import Explanation, explain
 from gnomon.flows.insert import Commit, insert
 from gnomon.flows.lookup import OnlineFeatures, lookup
 from gnomon.flows.materialize import Report, materialize
@@ -159,6 +161,17 @@ class Store:
             end=NEVER if end is None else instant(end),
         )
 
+    def explain(
+        self,
+        feature: Selection | str,
+        key: Mapping[str, Any] | None = None,
+        at: Any = None,
+        *,
+        as_of: Any = "known",
+    ) -> Explanation:
+        """Why a feature (`"group:feature"`) has its value for a key at a time (now): the window's edges, and each row."""
+        return explain(self._project, self._request([feature]), key or {}, at, training.read_as_of(as_of))
+
     def inputs(self, features: Any) -> Inputs:
         """What a question for `features` must bring: key columns and request values, with their types."""
         return inputs_of(self._request(features))
@@ -195,6 +208,8 @@ class Store:
 
 def _address(features: Any) -> Any:
     """What tells one choice of features from others; None if nothing does, as with lists among its defaults."""
+    if isinstance(features, FeatureService):
+        return features.ref
     chosen = tuple(features) if isinstance(features, list) else features
     try:
         hash(chosen)

@@ -1,0 +1,234 @@
+"""Explain: one value → the rows that it was made from, the window's edges, and why other rows do not count."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+import polars as pl
+
+from gnomon.engines.part import Spine, answer
+from gnomon.engines.resolve import AsOf, match_keys, resolve
+from gnomon.errors import DataError, UsageError
+from gnomon.flows.project import Project
+from gnomon.flows.read import collect_rows
+from gnomon.flows.request import Job, Request, with_default
+from gnomon.plan.layout import NONE, Layout, Output
+from gnomon.plan.normal import ID, KNOWN, TIME, key, lane, normalise, raw_columns
+from gnomon.time import NEVER, instant, show, show_duration, to_datetime
+from gnomon.types import DType, dtype_text
+
+_SHOWN = 20
+
+
+@dataclass(frozen=True)
+class Explanation:
+    """Why a feature has its value."""
+
+    feature: str
+    """`group@version:feature`."""
+    key: dict[str, Any]
+    at: int
+    value: Any
+    dtype: DType
+    how: str
+    """What is computed, in words."""
+    since: int | None
+    """The window's first instant; None without bound."""
+    until: int
+    """The window's end: event groups, the first instant that is out; state groups, the last that is in."""
+    rows: pl.DataFrame
+    """The key's rows in order: event_time, known_at, until, id, value, counts, because."""
+
+    @property
+    def counted(self) -> pl.DataFrame:
+        """The rows that the value was made from."""
+        return self.rows.filter("counts")
+
+    def __str__(self) -> str:
+        low = "the beginning" if self.since is None else show(self.since)
+        shown_key = ", ".join(f"{k}={v!r}" for k, v in self.key.items()) or "(global)"
+        lines = [
+            f"{self.feature} of {shown_key} at {show(self.at)} = {self.value!r} ({dtype_text(self.dtype)})",
+            f"  {self.how}",
+            f"  from {low} to {show(self.until)}",
+            f"  {len(self.counted):,} of the key's {len(self.rows):,} rows count",
+        ]
+        near = self.rows.tail(_SHOWN)
+        if len(near) < len(self.rows):
+            lines.append(f"  (the newest {len(near)} rows)")
+        for row in near.iter_rows(named=True):
+            mark = "+" if row["counts"] else " "
+            shown = [f"event_time {_when(row['event_time'])}", f"known_at {_when(row['known_at'])}"]
+            if row["id"] is not None:
+                shown.append(f"id {row['id']!r}")
+            if "value" in row:
+                shown.append(f"value {row['value']!r}")
+            lines.append(f"  {mark} {', '.join(shown)}" + ("" if row["counts"] else f" - {row['because']}"))
+        return "\n".join(lines)
+
+    __repr__ = __str__
+
+    def to_dict(self) -> dict[str, Any]:
+        """For `--json`."""
+        return {
+            "feature": self.feature,
+            "key": self.key,
+            "at": show(self.at),
+            "value": self.value,
+            "how": self.how,
+            "from": None if self.since is None else show(self.since),
+            "to": show(self.until),
+            "rows": self.rows.to_dicts(),
+        }
+
+
+def _when(value: Any) -> str:
+    return "never" if value is None else value.strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+
+
+def explain(project: Project, request: Request, keys: Mapping[str, Any], at: Any, as_of: AsOf) -> Explanation:
+    """Explain the one feature of `request`. Raises: UsageError for on-demand features; DataError for a wrong key."""
+    if len(request.jobs) != 1 or request.steps:
+        raise UsageError(
+            f"`{request.columns[0].described}` is made by a function",
+            hint="explain its inputs: "
+            + ", ".join(f"{job.layout.ref}:{o.name}" for job in request.jobs for o in job.outputs),
+        )
+    job = request.jobs[0]
+    layout, output = job.layout, job.outputs[0]
+    t = project.clock() if at is None else instant(at)
+    frame = _rows_of_key(project, job, _key_frame(job, keys))
+    spine = Spine(_key_frame(job, keys), np.array([t], np.int64))
+    # The request's own row is not at hand here: what the stored rows give is explained.
+    plain = replace(output, include_request=False)
+    value = with_default(answer(layout, [plain], frame, spine, as_of).columns[0], output)
+    moved = t - layout.settling_delay
+    since, until = _edges(layout, output, moved)
+    return Explanation(
+        feature=f"{layout.ref}:{output.name}",
+        key=dict(keys),
+        at=t,
+        value=value[0],
+        dtype=output.dtype,
+        how=_how(layout, output),
+        since=since,
+        until=until,
+        rows=_told(layout, output, frame, spine, moved, since, until, as_of),
+    )
+
+
+def _key_frame(job: Job, keys: Mapping[str, Any]) -> pl.DataFrame:
+    columns = {}
+    for i, (column, (_, dtype)) in enumerate(zip(job.key_columns, job.layout.keys, strict=True)):
+        if column not in keys or keys[column] is None:
+            raise DataError(
+                f"the key column `{column}` is missing", hint=f"keys: {', '.join(job.key_columns) or 'none'}"
+            )
+        try:
+            columns[key(i)] = pl.Series([keys[column]], dtype=dtype, strict=True)
+        except (TypeError, pl.exceptions.PolarsError):
+            raise DataError(
+                f"the key column `{column}` is {dtype_text(dtype)}, found {keys[column]!r}"
+            ) from None
+    unknown = sorted(set(keys) - set(job.key_columns))
+    if unknown:
+        raise DataError(f"unknown field `{unknown[0]}`", hint=f"keys: {', '.join(job.key_columns) or 'none'}")
+    return pl.DataFrame(columns) if columns else pl.DataFrame(height=1)
+
+
+def _rows_of_key(project: Project, job: Job, keys: pl.DataFrame) -> pl.DataFrame:
+    """The key's rows, all of them, in normal form with content."""
+    layout = job.layout
+    rows = normalise(project.reader(job.group).scan(raw_columns(layout)), layout, with_content=True)
+    for name in keys.columns:
+        rows = rows.filter(pl.col(name) == pl.lit(keys[name][0], dtype=keys.schema[name]))
+    return collect_rows(rows, layout.ref)
+
+
+def _edges(layout: Layout, output: Output, t: int) -> tuple[int | None, int]:
+    if layout.kind == "state":
+        return (None if layout.max_age is None else t - layout.max_age), t
+    end = t - output.offset
+    return (None if output.window == NONE else end - output.window), end
+
+
+def _how(layout: Layout, output: Output) -> str:
+    if layout.kind == "state":
+        age = "of any age" if layout.max_age is None else f"not older than {show_duration(layout.max_age)}"
+        return f"{layout.inputs[output.input].text} of the newest row {age}"
+    text = output.function
+    if output.input != NONE:
+        text += f" of {layout.inputs[output.input].text}"
+    if output.where != NONE:
+        text += f" where {layout.inputs[output.where].text}"
+    if output.limit != NONE:
+        text += f", newest {output.limit}"
+    return text
+
+
+def _told(
+    layout: Layout,
+    output: Output,
+    frame: pl.DataFrame,
+    spine: Spine,
+    t: int,
+    since: int | None,
+    until: int,
+    as_of: AsOf,
+) -> pl.DataFrame:
+    """The key's resolved rows, each with whether it counts, and why not."""
+    _, code = match_keys(spine.keys, len(spine.t), frame, layout)
+    rows = resolve(layout, frame, code, as_of, layout.outputs)
+    n = len(rows.position)
+    known = rows.known if len(rows.known) else rows.time
+    replaced = rows.until if len(rows.until) else np.full(n, NEVER)
+    chosen = frame[rows.position]
+    values = chosen[lane(output.input)] if output.input != NONE else None
+    passes = chosen[lane(output.where)].fill_null(False).to_list() if output.where != NONE else [True] * n
+    because: list[str] = []
+    for i in range(n):
+        time = int(rows.time[i])
+        after = time > until if layout.kind == "state" else time >= until
+        if after:
+            because.append("after the window")
+        elif since is not None and time < since:
+            because.append("before the window")
+        elif as_of == "known" and known[i] > t:
+            because.append("not known yet")
+        elif as_of == "known" and replaced[i] <= t:
+            because.append(f"replaced at {show(int(replaced[i]))}")
+        elif not passes[i]:
+            because.append("the condition is not true")
+        elif values is not None and layout.kind == "event" and not output.keep_nulls and values[i] is None:
+            because.append("no value")
+        else:
+            because.append("")
+    counts = [why == "" for why in because]
+    standing = [i for i in range(n) if counts[i]]
+    keep = 1 if layout.kind == "state" else output.limit
+    if keep != NONE:
+        for i in standing[: max(0, len(standing) - keep)]:
+            counts[i], because[i] = (
+                False,
+                "not the newest" if layout.kind == "state" else f"not of the newest {keep}",
+            )
+    ids = chosen[ID] if ID in chosen.columns else pl.Series([None] * n, dtype=pl.String)
+    shown_known = known if len(rows.known) or KNOWN not in chosen.columns else chosen[KNOWN].to_numpy()
+    told = {
+        "event_time": _instants(chosen[TIME].to_list()),
+        "known_at": _instants([int(k) for k in shown_known]),
+        "until": _instants([int(u) for u in replaced]),
+        "id": ids,
+        "counts": counts,
+        "because": because,
+    }
+    if values is not None:
+        told["value"] = values
+    return pl.DataFrame(told)
+
+
+def _instants(values: list[int]) -> pl.Series:
+    return pl.Series([None if v == NEVER else to_datetime(v) for v in values], dtype=pl.Datetime("us", "UTC"))
