@@ -21,6 +21,8 @@ from gnomon.time import NEVER, instant, show, show_duration, to_datetime
 from gnomon.types import DType, dtype_text
 
 _SHOWN = 20
+_AFTER = 4
+"""Of the rows shown, how many lie after the window."""
 
 
 @dataclass(frozen=True)
@@ -56,9 +58,9 @@ class Explanation:
             f"  from {low} to {show(self.until)}",
             f"  {len(self.counted):,} of the key's {len(self.rows):,} rows count",
         ]
-        near = self.rows.tail(_SHOWN)
+        near = self._near()
         if len(near) < len(self.rows):
-            lines.append(f"  (the newest {len(near)} rows)")
+            lines.append(f"  (the {len(near)} rows nearest to the window's end)")
         for row in near.iter_rows(named=True):
             mark = "+" if row["counts"] else " "
             shown = [f"event_time {_when(row['event_time'])}", f"known_at {_when(row['known_at'])}"]
@@ -70,6 +72,12 @@ class Explanation:
         return "\n".join(lines)
 
     __repr__ = __str__
+
+    def _near(self) -> pl.DataFrame:
+        """The rows about the window's end: mostly those before it."""
+        before = int((self.rows["event_time"] <= to_datetime(self.until)).sum())
+        first = max(0, before - _SHOWN + _AFTER)
+        return self.rows.slice(first, _SHOWN)
 
     def to_dict(self) -> dict[str, Any]:
         """For `--json`."""
