@@ -23,6 +23,7 @@ import polars as pl
 from gnomon import columns
 from gnomon.abc.online import OnlineStore
 from gnomon.abc.source import Part, SourceReader
+from gnomon.columns import Words
 from gnomon.define.group import FeatureGroup
 from gnomon.errors import DataError, GnomonError, Stopped
 from gnomon.events import Materialized, Progress, Step, emit
@@ -362,41 +363,47 @@ def _hashes(layout: Layout, frame: pl.DataFrame) -> Hashes:
 
 
 def _flat(
-    layout: Layout, frame: pl.DataFrame, known: columns.Words, h1: np.ndarray, h2: np.ndarray, at: np.ndarray
+    layout: Layout, frame: pl.DataFrame, known: Words, h1: Words, h2: Words, at: Words
 ) -> tuple[list[bytes], codec.FlatRows]:
-    """Rows by key, keys in the order of their bytes."""
-    names = [key(i) for i in range(len(layout.keys))]
+    """The rows `at`, by key, keys in the order of their bytes."""
     chosen = frame if len(at) == len(frame) else frame[at]
-    if names:
-        every = chosen.select(names)
-        distinct = every.unique(maintain_order=True)
-        encoded = pl.Series(
-            "__bytes", key_bytes([distinct[n] for n in names], len(distinct)), dtype=pl.Binary
-        )
-        ranked = distinct.with_columns(encoded).sort("__bytes").with_row_index("__code")
-        keys: list[bytes] = ranked["__bytes"].to_list()
-        code = every.join(ranked, on=names, how="left", maintain_order="left")["__code"].cast(pl.Int64)
-        codes = columns.words(code)
-    else:
-        keys, codes = [b""], np.zeros(len(chosen), np.int64)
-    perm = order.sort_rows(codes, columns.words(chosen[TIME]))
+    keys, codes = _number_keys(layout, chosen)
+    time = columns.words(chosen[TIME])
+    perm = order.sort_rows(codes, time)
     source = at[perm]
     key_start = np.zeros(len(keys) + 1, np.int64)
     np.cumsum(np.bincount(codes, minlength=len(keys)), out=key_start[1:])
     hashes = np.stack([h1[source].view(np.int64), h2[source].view(np.int64)], axis=1).reshape(-1)
-    row_id: Column = WordColumn(hashes, 2)
-    content = np.empty(0, np.int64)
-    if layout.event_id is not None:
-        row_id, content = encode(chosen[ID].gather(perm)), hashes
+    lanes = [lane(i) for i in range(len(layout.inputs))]
+    ids = [ID] if layout.event_id is not None else []
+    # One pass over all columns, which Polars shares out among threads.
+    moved = chosen.select(pl.col(lanes + ids).gather(pl.Series(perm)))
+    row_id: Column = encode(moved[ID]) if ids else WordColumn(hashes, 2)
     rows = codec.fresh(
         key_start,
-        columns.words(chosen[TIME])[perm],
+        time[perm],
         known[source],
         row_id,
-        tuple(encode(chosen[lane(i)].gather(perm)) for i in range(len(layout.inputs))),
-        content=content,
+        tuple(encode(moved[name]) for name in lanes),
+        content=hashes if ids else np.empty(0, np.int64),
     )
     return keys, rows
+
+
+def _number_keys(layout: Layout, frame: pl.DataFrame) -> tuple[list[bytes], Words]:
+    """The distinct keys in the order of their bytes, and the number of each row's."""
+    names = [key(i) for i in range(len(layout.keys))]
+    if not names:
+        return [b""], np.zeros(len(frame), np.int64)
+    if len(names) == 1 and columns.kind_of(layout.keys[0][1]) == "word":
+        # Numbers order as their bytes do.
+        values, codes = np.unique(columns.words(frame[names[0]]), return_inverse=True)
+        return key_bytes([pl.Series(values)], len(values)), codes.astype(np.int64)
+    distinct = frame.select(names).unique(maintain_order=True)
+    encoded = pl.Series("__bytes", key_bytes([distinct[n] for n in names], len(distinct)), dtype=pl.Binary)
+    ranked = distinct.with_columns(encoded).sort("__bytes").with_row_index("__code")
+    found = frame.select(names).join(ranked, on=names, how="left", maintain_order="left")["__code"]
+    return ranked["__bytes"].to_list(), columns.words(found)
 
 
 def _write(
@@ -412,9 +419,10 @@ def _write(
     fresh = not table.parts and not table.complete and not _has_rows(store, table.name)
     try:
         if fresh:
-            merged = merge(shape, _none(shape, len(keys)), rows, retention)
+            merged = merge(shape, codec.nothing(shape, len(keys)), rows, retention)
             buffer, offsets = codec.pack(shape, merged.rows)
-            view, bounds = memoryview(buffer), offsets.tolist()
+            # Copies: a million views of one buffer keep the garbage collector busy for longer than copying takes.
+            view, bounds = buffer.tobytes(), offsets.tolist()
             store.load(
                 table.name, ((k, view[a:b]) for k, a, b in zip(keys, bounds, bounds[1:], strict=False))
             )
@@ -435,10 +443,6 @@ def _write(
 
 def _has_rows(store: OnlineStore, table: str) -> bool:
     return table in store.tables()
-
-
-def _none(shape: codec.Layout, n: int) -> codec.FlatRows:
-    return codec.unpack(shape, [None] * n)
 
 
 def _update(
