@@ -150,6 +150,18 @@ def test_value_that_cannot_be_computed_is_a_finding(gnomon, shop):
     assert gnomon("get", "shop_model", *KEY, *BASKET, *AT).status == 0
 
 
+def test_explanation_names_the_rows_and_the_windows_edges(ask):
+    ran = ask("explain", "spending:orders_30d", *KEY, *AT, "--json")
+    assert ran.status == 0
+    assert ran.json["value"] == 2
+    assert (ran.json["from"], ran.json["to"]) == (
+        "2025-05-31T12:00:00.000000Z",
+        "2025-06-30T12:00:00.000000Z",
+    )
+    assert [row["id"] for row in ran.json["rows"] if row["counts"]] == [1271, 1297]
+    assert "id 1297" in ask("explain", "spending:orders_30d", *KEY, *AT).out
+
+
 def test_only_one_feature_of_a_group_is_explained(ask):
     assert ask("explain", "shop_model", *KEY).status == 2
     assert ask("explain", "spending:orders_7d", *KEY, *KEY).status == 2

@@ -22,7 +22,14 @@ TREES = {name: ast.parse(path.read_text()) for name, path in MODULES.items()}
 CLOCK = "time.py"
 """The one module that may look at the wall clock."""
 
-BROAD: dict[tuple[str, str], str] = {}
+BROAD: dict[tuple[str, str], str] = {
+    ("cli/main.py", "main"): "the last place where a mistake of ours can become a message and a status",
+    ("events.py", "emit"): "a listener that fails harms nobody else",
+    ("flows/definitions.py", "_import"): "a user's code: told with the line that failed",
+    ("flows/definitions.py", "_run"): "a user's code: told with the line that failed",
+    ("flows/doctor.py", "_attempt"): "whatever goes wrong in a check is what it finds",
+    ("flows/ondemand.py", "call"): "a user's function: its error is that of its values",
+}
 """(module, function) that may catch everything → why. A flow's edge, a listener's call, a user's function."""
 
 DRIVERS: dict[str, tuple[str, ...]] = {

@@ -25,6 +25,14 @@ from gnomon.cli.output import Block, Table, cell, show_result
 from gnomon.errors import UsageError
 from gnomon.time import show
 
+AsOfOption = Annotated[
+    str,
+    typer.Option(
+        "--as-of",
+        metavar="known|latest|TIME",
+        help="Which rows to see: those that could have been known then, all, or those known by a time.",
+    ),
+]
 FullNamesOption = Annotated[bool, typer.Option("--full-names", help="Name features group__feature.")]
 
 _ERROR = "ERROR"
@@ -43,12 +51,7 @@ def training(
     timestamp: Annotated[
         str, typer.Option("--timestamp", metavar="COLUMN", help="The spine's column of times.")
     ] = "event_timestamp",
-    as_of: Annotated[
-        str,
-        typer.Option(
-            "--as-of", metavar="known|latest|TIME", help="Which rows to see: those known at each time, …"
-        ),
-    ] = "known",
+    as_of: AsOfOption = "known",
     full_names: FullNamesOption = False,
     explain: Annotated[
         bool, typer.Option("--explain", help="Tell how it is computed, and compute nothing.")
@@ -154,6 +157,7 @@ def explain(
     feature: Annotated[str, typer.Argument(metavar="GROUP:FEATURE", help="One feature of a group.")],
     key: KeyOption = None,
     at: AtOption = None,
+    as_of: AsOfOption = "known",
     project: ProjectOption = None,
     json: JsonOption = False,
 ) -> None:
@@ -168,7 +172,7 @@ def explain(
         entities = rows_of(columns_of(key or [], store.inputs([feature]).keys, "--key"), "--key")
         if len(entities) > 1:
             raise UsageError("one value is explained at a time", hint="give each key column once")
-        explained = store.explain(feature, entities[0], at=moment)
+        explained = store.explain(feature, entities[0], at=moment, as_of=as_of)
     show_result(json, explained.to_dict(), str(explained))
 
 
