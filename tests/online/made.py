@@ -30,7 +30,12 @@ class Row:
 
 
 def make_layout(
-    types: Sequence[pl.DataType], *, kind: str = "event", id_kind: str = "hash", declared: bool = False, lag: int = 0
+    types: Sequence[pl.DataType],
+    *,
+    kind: str = "event",
+    id_kind: str = "hash",
+    declared: bool = False,
+    lag: int = 0,
 ) -> Layout:
     """A layout with lanes `x0`, `x1`, …"""
     lanes = tuple(Lane(f"x{i}", kind_of(dtype)) for i, dtype in enumerate(types))
@@ -39,7 +44,7 @@ def make_layout(
 
 def content_of(row: Row) -> list[int]:
     """Two words that tell the contents of rows apart; of rows without an id it is the id."""
-    text = repr((row.key, row.event_time, row.row_id, row.values))
+    text = repr((row.key, row.event_time, row.row_id, None if row.dead else row.values))
     return np.frombuffer(blake2b(text.encode(), digest_size=16).digest(), np.int64).tolist()
 
 

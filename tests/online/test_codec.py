@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import replace
 from datetime import UTC, date, datetime, time, timedelta
 from decimal import Decimal
@@ -30,15 +31,26 @@ TYPES: list[tuple[pl.DataType, list[Any]]] = [
     (pl.Decimal(38, 2), [Decimal("1.50"), None, Decimal("-0.01"), Decimal(10**36 - 1)]),
     (pl.Date(), [date(1, 1, 1), None, date(1969, 12, 31), date(9999, 12, 31)]),
     (pl.Time(), [time(0), None, time(23, 59, 59, 999_999), time(1, 2, 3)]),
-    (pl.Datetime("us"), [datetime(1969, 1, 1, 0, 0, 0, 5), None, datetime(2026, 1, 1), datetime(1, 1, 1)]),
-    (pl.Datetime("ms", "UTC"), [datetime(2026, 1, 1, tzinfo=UTC), None, datetime(1969, 1, 1, tzinfo=UTC)] * 2),
+    (
+        pl.Datetime("us"),
+        [datetime(1969, 1, 1, 0, 0, 0, 5), None, datetime(2026, 1, 1), datetime(1, 1, 1)],  # noqa: DTZ001
+    ),
+    (
+        pl.Datetime("ms", "UTC"),
+        [datetime(2026, 1, 1, tzinfo=UTC), None, datetime(1969, 1, 1, tzinfo=UTC)] * 2,
+    ),
     (pl.Duration("us"), [timedelta(microseconds=-1), None, timedelta(days=9), timedelta(0)]),
     (pl.List(pl.Int64()), [[1, None], None, [], [2]]),
     (pl.List(pl.String()), [["a", None], None, [], ["", "bc"]]),
     (pl.Array(pl.Float32(), 2), [[1.5, 2.5], None, [-0.0, 1.0], [3.0, 4.0]]),
     (
         pl.Struct({"a": pl.Decimal(10, 2), "b": pl.List(pl.Date())}),
-        [{"a": Decimal("1.20"), "b": [date(2020, 1, 1), None]}, None, {"a": None, "b": None}, {"a": None, "b": []}],
+        [
+            {"a": Decimal("1.20"), "b": [date(2020, 1, 1), None]},
+            None,
+            {"a": None, "b": None},
+            {"a": None, "b": []},
+        ],
     ),
 ]
 
@@ -46,15 +58,18 @@ TYPES: list[tuple[pl.DataType, list[Any]]] = [
 def values_of(layout: Layout, rows: FlatRows) -> list[bytes]:
     buffer, offsets = pack(layout, rows)
     assert buffer.size == offsets[-1]
-    return [buffer[a:b].tobytes() for a, b in zip(offsets[:-1], offsets[1:], strict=True)]
+    return [buffer[a:b].tobytes() for a, b in itertools.pairwise(offsets)]
 
 
-@pytest.mark.parametrize(("dtype", "values"), TYPES, ids=lambda v: str(v) if isinstance(v, pl.DataType) else "")
+@pytest.mark.parametrize(
+    ("dtype", "values"), TYPES, ids=lambda v: str(v) if isinstance(v, pl.DataType) else ""
+)
 @pytest.mark.parametrize("id_kind", ["hash", "int", "text"])
 def test_every_type_comes_back_unchanged(dtype: pl.DataType, values: list[Any], id_kind: str) -> None:
     layout = make_layout([dtype], id_kind=id_kind)
     given_rows = [
-        Row(i % 3, i, i, {"hash": None, "int": -i, "text": f"id{i}"}[id_kind], (v,)) for i, v in enumerate(values)
+        Row(i % 3, i, i, {"hash": None, "int": -i, "text": f"id{i}"}[id_kind], (v,))
+        for i, v in enumerate(values)
     ]
     rows = flat(layout, [dtype], given_rows, 4)
     again = unpack(layout, values_of(layout, rows))
@@ -67,7 +82,9 @@ instants = st.sampled_from([MIN, -1, 0, 5, 100, MAX - 1])
 
 @st.composite
 def some_rows(draw: st.DrawFn) -> tuple[Layout, FlatRows]:
-    types = draw(st.lists(st.sampled_from([pl.Int64(), pl.String(), pl.Decimal(38, 1), pl.Float64()]), max_size=3))
+    types = draw(
+        st.lists(st.sampled_from([pl.Int64(), pl.String(), pl.Decimal(38, 1), pl.Float64()]), max_size=3)
+    )
     lag = draw(st.sampled_from([0, 7]))
     layout = make_layout(types, id_kind=draw(st.sampled_from(["hash", "int", "text"])), lag=lag)
     keys = draw(st.integers(0, 4))
@@ -78,7 +95,10 @@ def some_rows(draw: st.DrawFn) -> tuple[Layout, FlatRows]:
             known = draw(st.sampled_from([min(at + lag, MAX), 5, MAX]))
             values = tuple(
                 draw(st.none() | st.just(v))
-                for v in ({pl.Int64: i, pl.String: "é" * i, pl.Float64: i / 3, pl.Decimal: Decimal(-i)}[type(t)] for t in types)
+                for v in (
+                    {pl.Int64: i, pl.String: "é" * i, pl.Float64: i / 3, pl.Decimal: Decimal(-i)}[type(t)]
+                    for t in types
+                )
             )
             rows.append(Row(key, at, known, i, values, dead=draw(st.booleans())))
     made = flat(layout, types, rows, keys)
@@ -131,11 +151,13 @@ def test_missing_values_have_no_rows_and_no_updates() -> None:
 def test_any_changed_byte_is_noticed() -> None:
     types = [pl.Int64(), pl.String()]
     layout = make_layout(types, id_kind="text")
-    (value,) = values_of(layout, flat(layout, types, [Row(0, 1, 2, "id", (7, "abc")), Row(0, 3, 3, "x", (None, ""))], 1))
+    (value,) = values_of(
+        layout, flat(layout, types, [Row(0, 1, 2, "id", (7, "abc")), Row(0, 3, 3, "x", (None, ""))], 1)
+    )
     for i in range(len(value)):
         broken = bytearray(value)
         broken[i] ^= 1 << (i % 8)
-        with pytest.raises(CorruptValue, match="checksum|format"):
+        with pytest.raises(CorruptValue, match=r"checksum|format"):
             unpack(layout, [bytes(broken)])
 
 
@@ -181,7 +203,9 @@ def test_layouts_differ_in_all_that_changes_the_meaning_of_bytes() -> None:
 def test_large_batches_are_written_by_two_threads_as_by_one(monkeypatch: pytest.MonkeyPatch) -> None:
     types = [pl.Int64(), pl.String()]
     layout = make_layout(types)
-    rows = flat(layout, types, [Row(k, i, i, None, (i, "x" * i)) for k in range(40) for i in range(k % 5)], 40)
+    rows = flat(
+        layout, types, [Row(k, i, i, None, (i, "x" * i)) for k in range(40) for i in range(k % 5)], 40
+    )
     whole = values_of(layout, rows)
     monkeypatch.setattr(codec, "_SPLIT", 0)
     monkeypatch.setattr(codec, "_CHUNK", 16)

@@ -1,7 +1,7 @@
 """Packed values of keys and instants t → the features of one group: what the online store answers.
 
-One call does a batch of keys. What is asked for stands in a *program*, a flat int64 array that is planned once
-(`gnomon.online.program`), so that features that look at the same rows share the work:
+One call does a batch of keys. What is asked for stands in a *program*, a flat int64 array that is planned
+once (`gnomon.online.program`), so that features that look at the same rows share the work:
 
     header       the fields `STATE` … `FEATURES`, below
     form         [1 + L], the kinds of the row id and the lanes (`gnomon.kernels.rows`)
@@ -10,17 +10,18 @@ One call does a batch of keys. What is asked for stands in a *program*, a flat i
     walks        [W, 5] window, offset, limit, include request, end of its features
     features     [F, 4] function, slot, parameter, distinct
 
-A *view* is one choice of a key's rows, a *walk* one choice of window over it; each ends where its successor begins, in
-a state group there is one of both. −1 is no lane, no window, no limit, no max_age. The parameter is k, ddof or scale.
+A *view* is one choice of a key's rows, a *walk* one choice of window over it; each begins where the one
+before it ends. −1 is no lane, no window, no limit, no max_age. The parameter is k, ddof or scale.
 
-The result is int64[3F + 2, K]: for each slot the word of the value (the bits of a float); then for each slot a second
-word; then for each slot status | ok << 8; then event_time (MIN for none) and the error of each key. The pair of words is
+The result is int64[3F + 2, K]: for each slot the word of the value (the bits of a float); then for each slot
+a second word; then for each slot status | ok << 8; then event_time (MIN for none) and the error of each key.
+The pair of words is
     word, float        word, 0
     wide               high, low
     bytes              first byte in the values, length; in the request's bytes with −1 − first byte
     list               first line in `lists`, number of lines; a line is such a pair
-Bytes are counted from the start of `words`. A number is as of the fold functions of the other kernel modules: nothing
-is computed here.
+Bytes are counted from the start of `words`. Nothing is computed here: numbers come from the `fold_*`
+functions of the other kernel modules.
 """
 
 from __future__ import annotations
@@ -113,7 +114,7 @@ def _put(result, features, slot, k, word, low, ok, found):
     result[2 * features + slot, k] = status | np.int64(ok) << 8
 
 
-# --------------------------------------------------------------------------------------------------------- ranks
+# ------------------------------------------------------------------------------------------------------ ranks
 
 
 @inline
@@ -142,7 +143,7 @@ def _compared(kind, octets, request_bytes, at, size, own, i, j):
 
 @njit
 def _rank(kind, octets, request_bytes, at, size, own, count, order, spare, code):
-    """Write dense ranks of `count` values to `code`: equal values equal ranks. A merge sort, for keys of any size."""
+    """Write dense ranks of `count` values to `code`. A merge sort, for keys of any size."""
     for i in range(count):
         order[i] = i
     width = 1
@@ -171,7 +172,7 @@ def _rank(kind, octets, request_bytes, at, size, own, count, order, spare, code)
         code[order[i]] = rank
 
 
-# ------------------------------------------------------------------------------------------------------- answers
+# ---------------------------------------------------------------------------------------------------- answers
 
 
 @njit
@@ -202,10 +203,10 @@ def _most_rows(words, offsets):
 def answer(words, offsets, t, lag, program, request, request_bytes, lists, result):
     """Answer for K keys; see above for `program` and `result`.
 
-    words: int64, read-only · offsets: int64[K + 1] in words, equal where a key has no value
+    words: int64[·], read-only · offsets: int64[K + 1] in words, equal where a key has no value
     t: int64[K], already moved back by a settling delay · lag: of the layout
-    request: int64[L, K, 3], valid and the two words of each request's own row, or [0, 0, 3]; bytes as (first, length)
-    in `request_bytes: uint8[]` · lists: int64[list_room, 2]
+    request: int64[L, K, 3], valid and the two words of each request's own row, or [0, 0, 3]; bytes as (first,
+    length) in `request_bytes: uint8[]` · lists: int64[list_room, 2]
     """
     lanes, features = program[LANES], program[FEATURES]
     views, walks = program[VIEWS], program[WALKS]

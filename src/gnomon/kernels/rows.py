@@ -11,16 +11,17 @@
     6        lane flags, ceil(L/64) words: bit l is set where lane l has nulls
     …        event_time i64[n]
              known_at i64[n]                    with KNOWN; else event_time + the layout's lag
-             until i64[n]                       with UNTIL; else MAX: known_at of the version that replaces this one
+             until i64[n]                       with UNTIL: known_at of what replaces this version; else MAX
              dead bits[n]                       with DEAD: markers of deletes
              row id                             hash: 2n words; int: n words; text: var
              content hash, 2n words             unless the id is the hash
-             each lane: n words (a wide one 2n, the high word first) or var, then valid bits[n] if it has nulls
+             each lane: n words (wide: 2n, the high one first) or var; then valid bits[n] if it has nulls
 
-`var` is u32 offsets[n + 1], then the bytes, each filled up to whole words with zeros. Bits fill words from the lowest.
+`var` is u32 offsets[n + 1], then the bytes, each filled up to whole words with zeros. Bits fill words from
+the lowest.
 
-Rows stand in order (event_time, declared known_at, row id). Kernels take the values of many keys as one array of
-words with `offsets: int64[K + 1]` in words (equal offsets: no value), and rows as flat arrays with
+Rows stand in order (event_time, declared known_at, row id). Kernels take the values of many keys as one array
+of words with `offsets: int64[K + 1]` in words (equal offsets: no value), and rows as flat arrays with
 `key_start: int64[K + 1]`.
 """
 
@@ -97,7 +98,7 @@ _SEEDS = (
 _SEED_0, _SEED_1, _SEED_2, _SEED_3 = _SEEDS
 
 
-# ------------------------------------------------------------------------------------------------------- checksum
+# --------------------------------------------------------------------------------------------------- checksum
 
 
 @inline
@@ -150,7 +151,7 @@ def verify(words, start, end, layout):
     return 0
 
 
-# ---------------------------------------------------------------------------------------------------------- shape
+# ------------------------------------------------------------------------------------------------------ shape
 
 
 @inline
@@ -190,9 +191,9 @@ def get_bit(words, place, row):
 
 @njit
 def sections(words, start, form, places):
-    """Find the sections of a sound value: fills `places: int64[LANES + 2L]` (−1 absent), returns the value's end.
+    """Find the sections of a sound value, and return where it ends.
 
-    form: int64[1 + L], the kind of row id and the kinds of the lanes.
+    places: int64[LANES + 2L], filled; −1 for what is absent · form: int64[1 + L], kinds of row id and lanes
     """
     n = n_rows(words, start)
     flags = (words[start] >> 24) & 0xFF
@@ -238,7 +239,7 @@ def sections(words, start, form, places):
     return here
 
 
-# -------------------------------------------------------------------------------------------------------- writing
+# ---------------------------------------------------------------------------------------------------- writing
 
 
 @inline
@@ -386,15 +387,15 @@ def put_var(words, octets, cursor, key_start, first, last, offsets, data):
         cursor[k] = at + (length + 7 >> 3)
 
 
-# -------------------------------------------------------------------------------------------------------- reading
+# ---------------------------------------------------------------------------------------------------- reading
 
 
 @njit
 def inspect(words, offsets, layout, form):
     """Verify K values: `(rows int64[K], error uint8[K], var_bytes int64[1 + L], nulls uint8[1 + L])`.
 
-    No rows where there is an error or no value. The last two are of the row id and the lanes: the bytes of var
-    columns in all sound values, and whether any of these has a null.
+    No rows where there is an error or no value. The last two are of the row id and the lanes: the bytes of
+    var columns in all sound values, and whether any of these has a null.
     """
     rows = np.zeros(offsets.size - 1, np.int64)
     error = np.zeros(offsets.size - 1, np.uint8)

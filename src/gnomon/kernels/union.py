@@ -1,7 +1,8 @@
-"""Row versions of many keys meet: which are the same row, which repeat a content, which no answer needs any more.
+"""Row versions of many keys meet: which are one row, which repeat a content, which are needed no more.
 
-Rows are positions into flat arrays, `ident` numbers the rows that are versions of one: (key, row id) of an event
-group, (key, event_time) of a state group. What the versions mean is decided by `gnomon.kernels.order.versions`.
+Rows are positions into flat arrays, `ident` numbers the rows that are versions of one: (key, row id) of an
+event group, (key, event_time) of a state group. What the versions mean is decided by
+`gnomon.kernels.order.versions`.
 """
 
 from __future__ import annotations
@@ -60,7 +61,7 @@ def rises(key_start, event_time):
     return True
 
 
-# ------------------------------------------------------------------------------------------------------- identity
+# --------------------------------------------------------------------------------------------------- identity
 
 
 @njit
@@ -79,8 +80,8 @@ def spread(key, a, b):
 def number(order, hashed, key, a, b):
     """Number the different (key, a, b): `(ident int64[n], how many, collided)`.
 
-    order: positions, rows of equal `hashed` side by side. collided: two different rows share a hash, so equal ones
-    need not be side by side and the numbers are no good. Give all rows different hashes where they are so anyhow.
+    order: positions, rows of equal `hashed` side by side. collided: two different rows share a hash, so that
+    equal ones need not be side by side and the numbers are no good.
     """
     ident = np.empty(order.size, np.int64)
     count = 0
@@ -98,13 +99,13 @@ def number(order, hashed, key, a, b):
 
 
 @njit
-def repeats(order, ident, dead, v1, h1, h2, known):
+def repeats(order, ident, dead, v1, h1, h2, rank):
     """uint8[n]: the versions that say nothing new, to be left out.
 
-    Of versions of one row with equal content (v1, h1, h2) the earliest known stays; of deletes one for each known_at.
-    order: positions, rows of equal ident side by side; reordered in place. dead: int64[n].
+    Of those with equal (ident, dead, v1, h1, h2) the one of least rank stays.
+
+    order: positions, rows of equal ident side by side; reordered in place. dead, rank: int64[n].
     """
-    none = np.empty(0, np.int64)
     spare = np.empty(order.size, np.int64)
     repeated = np.zeros(order.size, np.uint8)
     end = 0
@@ -114,15 +115,11 @@ def repeats(order, ident, dead, v1, h1, h2, known):
             end += 1
         if end - start == 1:
             continue
-        sort_by(order, spare, start, end, dead, v1, h1, h2, known)
+        sort_by(order, spare, start, end, dead, v1, h1, h2, rank)
         for i in range(start + 1, end):
             row, last = order[i], order[i - 1]
-            if dead[row] != dead[last]:
-                continue
-            if dead[row]:
-                repeated[row] = known[row] == known[last]
-            else:
-                repeated[row] = v1[row] == v1[last] and h1[row] == h1[last] and h2[row] == h2[last]
+            same = v1[row] == v1[last] and h1[row] == h1[last] and h2[row] == h2[last]
+            repeated[row] = same and dead[row] == dead[last]
     return repeated
 
 
@@ -138,7 +135,7 @@ def sort_in_keys(positions, key_start, a, b, c, d, e):
             sort_by(positions, spare, key_start[k], key_start[k + 1], a, b, c, d, e)
 
 
-# ------------------------------------------------------------------------------------------------------ retention
+# -------------------------------------------------------------------------------------------------- retention
 
 
 @inline
@@ -148,46 +145,57 @@ def _counts_from(event_time, known):
 
 
 @njit
-def drop_events(ident, n_idents, event_time, known, horizon, watermark):
-    """uint8[n]: rows of an event group that no window above the horizon holds, in any of their versions.
+def drop_events(ident, n_idents, repeated, event_time, known, horizon, watermark):
+    """uint8[n]: rows of an event group that no window above the horizon holds, in any version.
 
-    A row goes with all its versions, or stays with all: its later versions would not be understood without the
-    earlier. One that is not active at the watermark waits.
+    Those that are repeated count for nothing and are not among them.
+
+    A row goes with all its versions, or stays with all: its later versions would not be understood without
+    the earlier. One that is not active at the watermark waits.
     """
     stays = np.zeros(n_idents, np.uint8)
     for i in range(ident.size):
-        if event_time[i] >= horizon or _counts_from(event_time[i], known[i]) > watermark or known[i] == _MAX:
+        waits = _counts_from(event_time[i], known[i]) > watermark or known[i] == _MAX
+        if not repeated[i] and (event_time[i] >= horizon or waits):
             stays[ident[i]] = 1
-    drop = np.empty(ident.size, np.uint8)
-    for i in range(ident.size):
-        drop[i] = not stays[ident[i]]
-    return drop
+    return _gone(ident, repeated, stays)
 
 
 @njit
-def drop_states(key, n_keys, ident, n_idents, event_time, known, until, dead, horizon):
-    """uint8[n]: rows of a state group that are no answer at the horizon nor later.
+def drop_states(key, n_keys, ident, n_idents, repeated, event_time, known, until, dead, horizon):
+    """uint8[n]: rows of a state group that are no answer at the horizon nor later; none that are repeated.
 
-    These are rows older than another that is visible at the horizon and that nothing replaces; with all versions, and
-    only if all were active by then.
+    These are rows older than another that is visible at the horizon and that nothing replaces; with all
+    versions, and only if all were active by then.
     """
     newest = np.full(n_keys, _MIN)
     for i in range(ident.size):
-        if not dead[i] and until[i] == _MAX and _counts_from(event_time[i], known[i]) <= horizon:
+        if (
+            not repeated[i]
+            and not dead[i]
+            and until[i] == _MAX
+            and _counts_from(event_time[i], known[i]) <= horizon
+        ):
             newest[key[i]] = max(newest[key[i]], event_time[i])
     stays = np.zeros(n_idents, np.uint8)
     for i in range(ident.size):
-        if event_time[i] >= newest[key[i]] or _counts_from(event_time[i], known[i]) > horizon:
+        later = _counts_from(event_time[i], known[i]) > horizon
+        if not repeated[i] and (later or event_time[i] >= newest[key[i]]):
             stays[ident[i]] = 1
+    return _gone(ident, repeated, stays)
+
+
+@inline
+def _gone(ident, repeated, stays):
     drop = np.empty(ident.size, np.uint8)
     for i in range(ident.size):
-        drop[i] = not stays[ident[i]]
+        drop[i] = not repeated[i] and not stays[ident[i]]
     return drop
 
 
 @njit
 def leave_marks(drop, key, event_time, known, until, dead, first_activation, newest_dropped):
-    """Lower `first_activation` and raise `newest_dropped`, int64[K], by the rows that are dropped and ever counted."""
+    """Let dropped rows that ever counted lower `first_activation` and raise `newest_dropped`, int64[K]."""
     for i in range(drop.size):
         since = _counts_from(event_time[i], known[i])
         if drop[i] and not dead[i] and since < until[i]:

@@ -1,7 +1,8 @@
-"""Columns of rows as flat arrays, the form in which lanes and ids go into a packed value and come out of it."""
+"""Columns of rows as flat arrays: the form in which lanes and ids go into a packed value and come out."""
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import TypeAlias
@@ -65,7 +66,7 @@ class VarColumn:
         """The bytes of each row; those of a null are empty."""
         data = self.data.tobytes()
         bounds = self.offsets.tolist()
-        return [data[a:b] for a, b in zip(bounds, bounds[1:], strict=False)]
+        return [data[a:b] for a, b in itertools.pairwise(bounds)]
 
 
 Column: TypeAlias = WordColumn | VarColumn
@@ -75,7 +76,7 @@ def var_column(values: Sequence[bytes], valid: Bytes = NO_BYTES) -> VarColumn:
     """A column of byte strings."""
     offsets = np.zeros(len(values) + 1, np.int64)
     np.cumsum(np.fromiter(map(len, values), np.int64, len(values)), out=offsets[1:])
-    return VarColumn(offsets, np.frombuffer(b"".join(values), np.uint8), valid)
+    return VarColumn(offsets, np.frombuffer(bytearray(b"").join(values), np.uint8), valid)
 
 
 def joined(first: Column, second: Column) -> Column:

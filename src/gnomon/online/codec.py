@@ -59,7 +59,7 @@ class Layout:
 
     @cached_property
     def digest(self) -> int:
-        """The layout's number in a value's header, an int64. The lag is a part: it gives meaning to absent columns."""
+        """An int64, stored with each value. The lag is a part of it: it gives a meaning to absent columns."""
         parts = [self.kind, self.id_kind, str(self.declared_known), str(self.lag)]
         for lane in self.lanes:
             parts += [lane.name, lane.kind]
@@ -83,10 +83,9 @@ class FlatRows:
     known_at: Int64s
     """[n]; MAX: not known yet."""
     until: Int64s
-    """[n]: the known_at of the version that replaces this one, MAX for none. At most known_at: it never counted."""
+    """[n]: known_at of the version that replaces this one, MAX for none; its own, if it never counted."""
     dead: Bytes
-    """[n]: 1 for the marker of a delete. It has no values and, in a state group, no id: markers of one delete are equal.
-    """
+    """[n]: 1 for the marker of a delete, which has no values and, in a state group, no id of its own."""
     row_id: Column
     """[n]; of a state group its event ids, or the content hashes where it has none."""
     content: Int64s
@@ -146,7 +145,7 @@ def fresh(
     )
 
 
-# -------------------------------------------------------------------------------------------------------- writing
+# ---------------------------------------------------------------------------------------------------- writing
 
 
 @dataclass(slots=True)
@@ -250,7 +249,7 @@ def _by_halves(work: Callable[[int, int], None], starts: Int64s) -> None:
             done.result()
 
 
-# -------------------------------------------------------------------------------------------------------- reading
+# ---------------------------------------------------------------------------------------------------- reading
 
 
 def join_values(values: Sequence[bytes | memoryview | None]) -> tuple[Int64s, Int64s]:
@@ -311,6 +310,14 @@ def unpack(
     for low, high in _chunks(offsets, 0, len(values)):
         _read_chunk(layout, words, kernel.locate(words, offsets, low, high, layout.form), rows, low, high)
     return rows
+
+
+def nothing(layout: Layout, keys: int) -> FlatRows:
+    """The rows of keys that hold none."""
+    columns = 1 + len(layout.lanes)
+    return _blank(
+        layout, np.zeros(keys + 1, np.int64), np.zeros(columns, np.int64), np.zeros(columns, np.int64)
+    )
 
 
 def _blank(layout: Layout, key_start: Int64s, var_bytes: Int64s, nulls: Bytes) -> FlatRows:

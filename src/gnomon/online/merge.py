@@ -1,11 +1,12 @@
-"""Merge: rows that are held + rows that arrive → the rows to hold. The union of row versions, cut at the horizon.
+"""Merge: rows held + rows that arrive → rows to hold: the union of row versions, cut at the horizon.
 
-It is commutative, associative and idempotent on the rows, so load, replay and repair may run in any order and twice.
+The union is commutative, associative and idempotent, so load, replay and repair run in any order, and twice.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TypeAlias
 
 import numpy as np
 import polars as pl
@@ -13,13 +14,13 @@ from numpy.typing import NDArray
 
 from gnomon.errors import DataError
 from gnomon.kernels import order, union
-from gnomon.online.codec import MIN, FlatRows, Layout
-from gnomon.online.arrays import NO_INTS, Column, Int64s, VarColumn, WordColumn, joined
+from gnomon.online.arrays import NO_INTS, Bytes, Column, Int64s, VarColumn, joined
+from gnomon.online.codec import MAX, MIN, FlatRows, Layout
 
 __all__ = ["KEEP_ALL", "IdConflict", "Merged", "Retention", "merge"]
 
-Words: type = NDArray[np.uint64]
-_NO_WORDS = np.empty(0, np.uint64)
+Words: TypeAlias = NDArray[np.uint64]
+_NO_WORDS = np.empty(0, np.uint64), np.empty(0, np.uint64)
 _SIGN = np.uint64(1 << 63)
 
 
@@ -28,7 +29,7 @@ class Retention:
     """Where a group's online past ends."""
 
     horizon: int = MIN
-    """Microseconds. An event group answers windows that begin at or after it, a state group questions at or after it."""
+    """Microseconds. From it on an event group answers windows, a state group questions."""
     watermark: int = MIN
     """Microseconds: the greatest activation applied, at most now. Rows that are not active by then wait."""
 
@@ -72,31 +73,36 @@ def merge(layout: Layout, old: FlatRows, new: FlatRows, retention: Retention = K
     """
     both = _Union(layout, old, new)
     positions, key_start = union.interleave(old.key_start, new.key_start)
-    plain = old.n_rows == 0 and not new.dead.any() and union.rises(new.key_start, new.event_time)
-    if plain and layout.kind == "state":
-        ident, n_idents, repeated, until, ties = np.arange(new.n_rows), new.n_rows, None, new.until, 0
+    in_order = old.n_rows == 0 and not both.dead.any() and union.rises(new.key_start, new.event_time)
+    if in_order and layout.kind == "state":
+        found = _Resolved(np.arange(both.n), both.n, np.zeros(both.n, np.uint8), new.until, 0)
     else:
-        ident, n_idents, repeated, until, ties = _resolve(both)
-        if not plain:
-            union.sort_in_keys(positions, key_start, *both.order_words())
+        found = _resolve(both)
+    if not in_order:
+        _put_in_order(both, positions, key_start)
+    dropped = _beyond(both, found, retention)
     first_activation = np.minimum(old.first_activation, new.first_activation)
     newest_dropped = np.maximum(old.newest_dropped, new.newest_dropped)
-    gone = np.zeros(both.n, np.bool_) if repeated is None else repeated.astype(np.bool_)
-    dropped = _beyond(both, ident, n_idents, until, retention) & ~gone
     union.leave_marks(
-        dropped.view(np.uint8), both.key, both.event_time, both.known_at, until, both.dead,
-        first_activation, newest_dropped,
-    )  # fmt: skip
-    left = gone | dropped
-    if left.any():
-        kept = ~left[positions]
+        dropped,
+        both.key,
+        both.event_time,
+        both.known_at,
+        found.until,
+        both.dead,
+        first_activation,
+        newest_dropped,
+    )
+    stays = (found.repeated | dropped) == 0
+    if not stays.all():
+        kept = stays[positions]
         before = np.concatenate([[0], np.cumsum(kept)])
         positions, key_start = positions[kept], before[key_start]
     rows = FlatRows(
         key_start=key_start,
         event_time=both.event_time[positions],
         known_at=both.known_at[positions],
-        until=until[positions],
+        until=found.until[positions],
         dead=both.dead[positions],
         row_id=_taken(both.row_id, positions),
         content=both.content.reshape(-1, 2)[positions].reshape(-1) if both.content.size else NO_INTS,
@@ -105,12 +111,27 @@ def merge(layout: Layout, old: FlatRows, new: FlatRows, retention: Retention = K
         first_activation=first_activation,
         newest_dropped=newest_dropped,
     )
-    late = int(dropped[old.n_rows :].sum())
-    return Merged(rows, int(gone.sum()), ties, late, int(dropped.sum()) - late)
+    late = int(np.count_nonzero(dropped[old.n_rows :]))
+    retired = int(np.count_nonzero(dropped)) - late
+    return Merged(rows, int(np.count_nonzero(found.repeated)), found.ties, late, retired)
+
+
+@dataclass(frozen=True, slots=True)
+class _Resolved:
+    """What each of n rows is."""
+
+    ident: Int64s
+    """[n]: rows of equal number are versions of one."""
+    n_idents: int
+    repeated: Bytes
+    """[n]: 1 for a version that says nothing new."""
+    until: Int64s
+    """[n]: of the others."""
+    ties: int
 
 
 class _Union:
-    """The rows of both sides as columns, the old ones first; without lanes, which only the rows that stay need."""
+    """The rows of both sides as columns, the old ones first; without lanes, which only some rows need."""
 
     def __init__(self, layout: Layout, old: FlatRows, new: FlatRows) -> None:
         self.layout = layout
@@ -136,7 +157,7 @@ class _Union:
         return np.ascontiguousarray(pairs[:, 0]), np.ascontiguousarray(pairs[:, 1])
 
     def order_words(self) -> tuple[Int64s, Int64s, Words, Words, Int64s]:
-        """What rows of a key are sorted by: (event_time, known_at, id, id, and what makes the order one of the set)."""
+        """What a key's rows are sorted by; the last word makes the order of versions one of the set."""
         high, low = (words.view(np.uint64) for words in self.id_words)
         if self.layout.id_kind != "hash":
             high = high ^ _SIGN
@@ -146,8 +167,7 @@ class _Union:
         return self.event_time, declared, high, low, self.known_at
 
 
-def _resolve(both: _Union) -> tuple[Int64s, int, NDArray[np.uint8] | None, Int64s, int]:
-    """(ident [n], how many, the versions that repeat another [n] or None, until [n], ties)"""
+def _resolve(both: _Union) -> _Resolved:
     state = both.layout.kind == "state"
     nothing = np.zeros(both.n, np.int64)
     a, b = (both.event_time, nothing) if state else both.id_words
@@ -157,46 +177,55 @@ def _resolve(both: _Union) -> tuple[Int64s, int, NDArray[np.uint8] | None, Int64
     if collided:
         by_ident = np.lexsort((b, a, both.key))
         ident, n_idents, _ = union.number(by_ident, np.arange(both.n), both.key, a, b)
-    # Deletes have no content: those of one instant are one.
-    alive = both.dead == 0
+    until = np.full(both.n, MAX)
+    if n_idents == both.n:
+        return _Resolved(ident, n_idents, np.zeros(both.n, np.uint8), until, 0)
     v1 = both.id_words[0] if state and both.layout.id_kind != "hash" else nothing
     h1, h2 = both.hashes
-    if not alive.all():
-        v1, h1, h2 = (np.where(alive, words, 0) for words in (v1, h1, h2))
+    rank = both.known_at
+    if both.dead.any():
+        # Deletes have no content: those of one instant are one, and the one of the latest event_time stays.
+        alive = both.dead == 0
+        v1, h1, h2 = np.where(alive, v1, 0), np.where(alive, h1, both.known_at), np.where(alive, h2, 0)
+        rank = np.where(alive, both.known_at, ~both.event_time)
     w1, w2 = h1.view(np.uint64), h2.view(np.uint64)
-    repeated = None
-    until = np.full(both.n, np.iinfo(np.int64).max)
-    if n_idents == both.n:
-        return ident, n_idents, repeated, until, 0
-    repeated = union.repeats(by_ident, ident, both.dead.astype(np.int64), v1, w1, w2, both.known_at)
+    repeated = union.repeats(by_ident, ident, both.dead.astype(np.int64), v1, w1, w2, rank)
     rows = np.flatnonzero(repeated == 0)
     keep, until_of, conflict, ties = order.versions(
         ident[rows], both.known_at[rows], v1[rows], w1[rows], w2[rows], both.dead[rows], not state
     )
     if conflict.size:
         raise IdConflict(np.unique(both.key[rows[conflict]]))
-    # A version that another of its instant beats never counts; it is held, so that it is known when it comes again.
+    # A version that another of its instant beats never counts; it is held to be known when it comes again.
     beaten = (keep == 0) & (both.dead[rows] == 0)
     until[rows] = np.where(beaten, both.known_at[rows], until_of)
-    return ident, n_idents, repeated, until, int(ties)
+    return _Resolved(ident, n_idents, repeated, until, int(ties))
 
 
-def _beyond(
-    both: _Union, ident: Int64s, n_idents: int, until: Int64s, retention: Retention
-) -> NDArray[np.bool_]:
-    """[n]: rows beyond the horizon."""
+def _put_in_order(both: _Union, positions: Int64s, key_start: Int64s) -> None:
+    """Sort the positions of each key by its rows, in place."""
+    if both.dead.any():
+        # Sorting is stable: a delete and a row that are equal in all else have an order too.
+        union.sort_in_keys(positions, key_start, both.dead.astype(np.int64), NO_INTS, *_NO_WORDS, NO_INTS)
+    union.sort_in_keys(positions, key_start, *both.order_words())
+
+
+def _beyond(both: _Union, found: _Resolved, retention: Retention) -> Bytes:
+    """[n]: 1 for rows beyond the horizon."""
     if retention.horizon == MIN:
-        return np.zeros(both.n, np.bool_)
+        return np.zeros(both.n, np.uint8)
+    dropped: Bytes
     if both.layout.kind == "event":
-        drop = union.drop_events(
-            ident, n_idents, both.event_time, both.known_at, retention.horizon, retention.watermark
-        )
-    else:
-        drop = union.drop_states(
-            both.key, both.n_keys, ident, n_idents, both.event_time, both.known_at, until, both.dead,
-            retention.horizon,
+        dropped = union.drop_events(
+            found.ident, found.n_idents, found.repeated, both.event_time, both.known_at,
+            retention.horizon, retention.watermark,
         )  # fmt: skip
-    return drop.astype(np.bool_)
+    else:
+        dropped = union.drop_states(
+            both.key, both.n_keys, found.ident, found.n_idents, found.repeated, both.event_time,
+            both.known_at, found.until, both.dead, retention.horizon,
+        )  # fmt: skip
+    return dropped
 
 
 def _ranks(column: VarColumn) -> Int64s:

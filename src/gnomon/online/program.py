@@ -1,4 +1,4 @@
-"""Questions to the online store: features → a program, packed values and t → answers, answers → Python values."""
+"""Questions: features → a program; packed values and t → answers; answers → Python values."""
 
 from __future__ import annotations
 
@@ -6,12 +6,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from itertools import groupby
-from typing import Any, TypeAlias
+from typing import Any
 
 import numpy as np
 import polars as pl
 
-from gnomon import columns
+from gnomon.columns import Kind
 from gnomon.kernels import answer as kernel
 from gnomon.online.arrays import NO_BYTES, Bytes, Column, Int64s, VarColumn
 from gnomon.online.codec import Layout, join_values
@@ -64,9 +64,8 @@ class Program:
     """As `kernels.answer` wants it."""
     list_lengths: Int64s
     """k of each list."""
-    shapes: tuple[tuple[str, columns.Kind, Read], ...]
-    """Of each output: the function; how its value lies in its words; and from there to the Python value. Of a list, how
-    its items do."""
+    shapes: tuple[tuple[str, Kind, Read], ...]
+    """Of each output: its function, how its value (or a list's items) lies in words, and how to read it."""
 
     @cached_property
     def plain(self) -> tuple[bool, ...] | None:
@@ -88,7 +87,8 @@ def make_program(
 ) -> Program:
     """Plan the outputs so that those that look at the same rows share the walk over them.
 
-    types: of the lanes. max_age: microseconds, of a state group. Outputs name lanes by position, in `input` and `where`.
+    types: of the lanes. max_age: microseconds, of a state group. Outputs name lanes by position, in `input`
+    and `where`.
     """
     views: list[list[int]] = []
     walks: list[list[int]] = []
@@ -152,7 +152,7 @@ def _parameter(output: Output, types: Sequence[pl.DataType]) -> int:
     return dtype.scale or 0 if isinstance(dtype, pl.Decimal) else 0
 
 
-def _kind(output: Output, layout: Layout) -> columns.Kind:
+def _kind(output: Output, layout: Layout) -> Kind:
     if output.function in _REAL:
         return "float"
     if output.function in _SELECTED:
@@ -166,7 +166,7 @@ def _read(output: Output, types: Sequence[pl.DataType]) -> Read:
     return reader(types[output.input] if output.function in _LISTS else output.dtype)
 
 
-# --------------------------------------------------------------------------------------------------- the request
+# ------------------------------------------------------------------------------------------------ the request
 
 
 @dataclass(frozen=True, slots=True)
@@ -198,7 +198,7 @@ def request_rows(lanes: Sequence[Column | None], keys: int) -> RequestRows:
     return RequestRows(words, np.concatenate(data) if data else NO_BYTES)
 
 
-# -------------------------------------------------------------------------------------------------------- answers
+# ---------------------------------------------------------------------------------------------------- answers
 
 
 @dataclass(frozen=True)
@@ -232,7 +232,7 @@ class Answers:
         return reasons
 
     def columns(self) -> list[list[Any]]:
-        """For each feature the Python values of all keys; None for null and for what could not be computed."""
+        """For each feature the Python values of all keys; None for null and for errors."""
         count = len(self.program.outputs)
         plain = self.program.plain
         if plain is not None:
@@ -252,7 +252,7 @@ class Answers:
                     items = [self._read(kind, read, item) for item in items]
             elif kind in ("wide", "bytes"):
                 # What is null has no bytes that could be read.
-                pairs = list(zip(items, ints[count + slot], strict=True))
+                pairs: list[Any] = list(zip(items, ints[count + slot], strict=True))
                 if not whole:
                     pairs = [
                         pair if flag >> 8 == 1 else None for pair, flag in zip(pairs, flags, strict=True)
@@ -287,11 +287,10 @@ class Answers:
     def _lines(self) -> tuple[list[Any], list[Any]]:
         """Lines of lists: pairs of words, and floats."""
         first = np.ascontiguousarray(self.lists[:, 0])
-        return list(zip(first.tolist(), self.lists[:, 1].tolist(), strict=True)), first.view(
-            np.float64
-        ).tolist()
+        pairs = list(zip(first.tolist(), self.lists[:, 1].tolist(), strict=True))
+        return pairs, first.view(np.float64).tolist()
 
-    def _read(self, kind: columns.Kind, read: Read, pairs: list[Any]) -> list[Any]:
+    def _read(self, kind: Kind, read: Read, pairs: list[Any]) -> list[Any]:
         """Values from pairs of words (from floats for floats); None stays."""
         if kind == "float":
             return [read(item) for item in pairs]
@@ -299,7 +298,7 @@ class Answers:
             return [read(word) for word, _ in pairs]
         if kind == "wide":
             return [None if p is None else read((p[0] << 64) + (p[1] & _LOW)) for p in pairs]
-        held, given = memoryview(self.words).cast("B"), memoryview(self.request.data)
+        held, given = self.words.data.cast("B"), self.request.data.data
         return [None if p is None else read(_cut(held, given, p[0], p[1])) for p in pairs]
 
 

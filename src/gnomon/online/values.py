@@ -1,6 +1,6 @@
 """Values of every type ↔ what stands in a lane: Polars columns in, Polars columns or Python values out.
 
-How a type lies in words and bytes is decided in `gnomon.columns`; here it is undone. Every type comes back unchanged.
+How a type lies in words and bytes is decided in `gnomon.columns`. Every type comes back unchanged.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ _PER_US = {"ms": (1_000, 1), "us": (1, 1), "ns": (1, 1_000)}
 
 
 def encode(column: pl.Series) -> Column:
-    """A lane of the column's values; its kind is `columns.kind_of` the type. Float32 is widened, which loses nothing."""
+    """A lane of the column's values, of the kind `columns.kind_of` its type. Float32 is widened."""
     kind = columns.kind_of(column.dtype)
     valid = _own(columns.valid(column))
     if kind == "word":
@@ -46,7 +46,7 @@ def encode(column: pl.Series) -> Column:
 
 
 def _own(array: np.ndarray[Any, Any]) -> Any:
-    """The array, or a copy where it is a view of Polars' memory: kernels are compiled for arrays that can be written."""
+    """The array, or a copy of Polars' memory: kernels are compiled for arrays that can be written."""
     return array if array.flags.writeable else array.copy()
 
 
@@ -81,7 +81,7 @@ def _masked(column: pl.Series, valid: Bytes) -> pl.Series:
     return pl.select(pl.when(pl.Series(valid != 0)).then(column)).to_series().rename("")
 
 
-# ------------------------------------------------------------------------------------------------- Python values
+# ---------------------------------------------------------------------------------------------- Python values
 
 
 @lru_cache(maxsize=1024)
@@ -141,7 +141,7 @@ def _read_bytes(dtype: pl.DataType) -> Read:
 
 
 def _unpacked(dtype: Any) -> Read:
-    """From what `columns.pack` made of a nested value, or of a part of one, to the Python value; null stays None."""
+    """From what `columns.pack` made of a nested value, or of a part of one, to the Python value."""
     if isinstance(dtype, pl.Struct):
         fields = [(field.name, _unpacked(field.dtype)) for field in dtype.fields]
         return _nullable(
