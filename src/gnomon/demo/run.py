@@ -17,6 +17,7 @@ from gnomon.config import DEFAULT_TEXT, FILE_NAME, load
 from gnomon.demo import ask, data, model
 from gnomon.demo.compare import Comparison, compare
 from gnomon.errors import GnomonError
+from gnomon.flows.apply import Plan
 from gnomon.flows.definitions import load_definitions
 from gnomon.flows.retrieval import Retrieval
 from gnomon.store import Store
@@ -52,26 +53,42 @@ class Outcome:
 def run(folder: Path, say: Say = print) -> Outcome:
     """Run the demo in a folder (made if it does not exist). Raises: MissingDependency without the demo's extra."""
     out = Outcome(str(folder))
-    _files(folder, out, say)
+    project = _files(folder, out, say)
     with Store(folder) as store:
-        applied = store.apply(_definitions(folder), message="the demo's features")
+        applied = project.apply_to(store)
         features = store.registry.get("service", ask.SERVICE)
         say(
             f"\n2. Definitions: revision {applied.revision}, service `{features.name}`, {len(features.features)} features"
         )
-        spine = _spine(folder)
+        spine = spine_of(folder)
         training = _train(store, spine, out, say)
         _online(store, folder, spine, training, out, say)
     return out
 
 
-def _files(folder: Path, out: Outcome, say: Say) -> None:
+@dataclass(frozen=True)
+class Project:
+    """The demo's project folder."""
+
+    folder: Path
+
+    def apply_to(self, store: Store) -> Plan:
+        """Apply the definitions."""
+        return store.apply(load_definitions(load(self.folder)), message="the demo's features")
+
+
+def write_project(folder: Path) -> Project:
+    """Write gnomon.toml and the definitions into a folder."""
+    (folder / FILE_NAME).write_text(DEFAULT_TEXT.format(name="flights"))
+    shutil.copy(Path(__file__).with_name("features.py"), folder / "features.py")
+    return Project(folder)
+
+
+def _files(folder: Path, out: Outcome, say: Say) -> Project:
     folder.mkdir(parents=True, exist_ok=True)
     elapsed = stopwatch()
     counts = data.prepare(folder / "data")
     out.flights = asdict(counts)
-    (folder / FILE_NAME).write_text(DEFAULT_TEXT.format(name="flights"))
-    shutil.copy(Path(__file__).with_name("features.py"), folder / "features.py")
     say(
         f"1. Data: {counts.flights:,} flights from New York in 2013, {counts.weather:,} hours of weather ({elapsed():.1f} s)"
     )
@@ -79,13 +96,10 @@ def _files(folder: Path, out: Outcome, say: Say) -> None:
         f"   {counts.without_departure:,} flights never left, {counts.without_landing:,} never landed: no event time, so"
     )
     say("   they count in no window")
+    return write_project(folder)
 
 
-def _definitions(folder: Path) -> Any:
-    return load_definitions(load(folder))
-
-
-def _spine(folder: Path) -> pl.DataFrame:
+def spine_of(folder: Path) -> pl.DataFrame:
     """One row a flight whose delay became known, at its scheduled departure."""
     flights = pl.read_parquet(folder / "data" / "flights.parquet")
     return flights.filter(pl.col("arr_delay").is_not_null()).select(
