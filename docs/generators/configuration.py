@@ -1,0 +1,76 @@
+"""gnomon.toml: sections, keys, defaults, and the schemes that each URL may have."""
+
+from __future__ import annotations
+
+from dataclasses import fields
+
+from docs.generators.markdown import code, table
+from gnomon import config, plugins
+
+_MEANING = {
+    "name": "The project's name.",
+    "definitions": "Where the definitions are: a Python file, a folder of them, or an importable module.",
+    "registry": "Where definitions are kept, revision by revision.",
+    "offline": "Where the rows of cached groups are kept.",
+    "online": "Where the rows that answers need are kept.",
+    "engine": "What computes training sets.",
+    "slack": "A duration: how much longer than features look back online rows are kept. Not set: as long "
+    "again as the longest window, and at least a day. See [online](../concepts/online.md).",
+}
+
+_VARIABLES = [
+    [
+        "`GNOMON_CACHE_DIR`",
+        "Folder for the machine code of kernels, in the place of the user's cache folder.",
+    ],
+    ["`GNOMON_DEBUG`", "`1`: the command line shows the traceback of an error."],
+]
+
+
+def page() -> str:
+    defaults = {field.name: field.default for field in fields(config.Config)}
+    rows = []
+    for section, keys in config._KEYS.items():
+        for key, name in keys.items():
+            default = defaults[name]
+            shown = "not set" if default is None else f"`{default}`"
+            rows.append([f"`[{section}]`", f"`{key}`", shown, _MEANING[name]])
+    schemes = [
+        [
+            f"`[{kind}]`",
+            ", ".join(f"`{scheme}`" for scheme in sorted(found)),
+            f"`{plugins._EXAMPLE[kind]}`",
+        ]
+        for kind, found in plugins.BUILT_IN.items()
+    ]
+    return f"""\
+# gnomon.toml
+
+A project is a folder with this file. Every section and key may be left out; the defaults hold then.
+
+{code(config.DEFAULT_TEXT.format(name="shop"), "toml")}
+
+## Keys
+
+{table(["Section", "Key", "Default", "Meaning"], rows)}
+
+All values are text. Paths are relative to the folder of the file. Unknown sections and keys are errors that
+name the nearest known one. `${{NAME}}` in a value is replaced by the environment variable `NAME`; an error
+tells if it is not set. A duration is a whole number and one of `us ms s m h d`.
+
+`gnomon.Store(path, registry=…, offline=…, online=…, engine=…)` takes the place of single lines.
+`gnomon.Store()` without a path needs no file: it works in a temporary folder that goes with the object, with
+the online store `memory://`.
+
+## URLs
+
+{table(["Section", "Schemes of this release", "Example"], schemes)}
+
+A bare path as offline URL is a folder of Delta tables. A package adds a scheme with an entry point in the
+group `gnomon.online`, `gnomon.engine`, `gnomon.offline` or `gnomon.registry`; see
+[CONTRIBUTING](../../CONTRIBUTING.md#how-to-add-an-online-store).
+
+## Environment
+
+{table(["Variable", "Meaning"], _VARIABLES)}
+"""
