@@ -62,6 +62,14 @@ def test_every_command_has_help_and_speaks_json(gnomon, name):
     assert ("--project DIR" in ran.out) == (name not in ("init", "demo"))
 
 
+def test_help_on_a_terminal_loses_nothing(gnomon, monkeypatch):
+    """Text in square brackets would be taken for markup there."""
+    monkeypatch.setattr("sys.stdout.isatty", lambda: True)
+    shown = gnomon("materialize", "--help").out
+    assert "Default: all groups" in shown
+    assert "Default: the nearest" in shown
+
+
 def test_version_is_told(gnomon):
     assert gnomon("--version").out == f"gnomon {gn.__version__}\n"
 

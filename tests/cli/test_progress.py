@@ -62,6 +62,13 @@ def test_terminal_has_a_bar_on_standard_error(capsys, monkeypatch, total):
     assert "━" in shown.err
 
 
+def test_terminal_is_left_alone_before_there_is_progress(capsys, monkeypatch):
+    monkeypatch.setattr("sys.stderr.isatty", lambda: True)
+    with following(as_json=False):
+        emit(Materialized("weather@1", 1200, 3, 0.5))
+    assert capsys.readouterr() == ("", "")
+
+
 def test_nothing_is_told_after_the_work(capsys):
     with following(as_json=False):
         pass

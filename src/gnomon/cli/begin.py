@@ -43,7 +43,7 @@ def init(
 
 def demo(
     folder: Annotated[
-        Path | None, typer.Option("--dir", metavar="DIR", help="Work here. [default: a temporary folder]")
+        Path | None, typer.Option("--dir", metavar="DIR", help="Work here. Default: a temporary folder.")
     ] = None,
     keep: Annotated[bool, typer.Option("--keep", help="Keep the temporary folder.")] = False,
     json: JsonOption = False,

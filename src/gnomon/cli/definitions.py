@@ -51,7 +51,7 @@ def apply(
 def list_objects(
     kind: Annotated[
         str | None,
-        typer.Argument(metavar="[KIND]", help="entities, sources, groups, on_demands or services"),
+        typer.Argument(metavar="KIND", help="entities, sources, groups, on_demands or services"),
     ] = None,
     project: ProjectOption = None,
     json: JsonOption = False,

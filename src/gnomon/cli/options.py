@@ -25,7 +25,7 @@ ProjectOption = Annotated[
     typer.Option(
         "--project",
         metavar="DIR",
-        help=f"The project's folder. [default: the nearest upwards with a {FILE_NAME}]",
+        help=f"The project's folder. Default: the nearest upwards with a {FILE_NAME}.",
     ),
 ]
 JsonOption = Annotated[bool, typer.Option("--json", help="One JSON document on standard output.")]

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
+from typing import Any
 
 from gnomon.cli.output import tell
 from gnomon.events import Event, Materialized, Progress, listening
@@ -18,7 +19,8 @@ def following(as_json: bool) -> Iterator[None]:
     if as_json:
         yield
     elif sys.stderr.isatty():
-        with _bars():
+        bars = Bars()
+        with closing(bars), listening(bars):
             yield
     else:
         with listening(Lines()):
@@ -46,24 +48,41 @@ class Lines:
         self._told[work] = 0 if event.done >= event.total else max(tenth, before)
 
 
-@contextmanager
-def _bars() -> Iterator[None]:
+class Bars:
+    """One bar for each group that is worked on; nothing before the first."""
+
+    def __init__(self) -> None:
+        self._drawn: Any = None
+        self._tasks: dict[tuple[str, str, str], Any] = {}
+
+    def __call__(self, event: Event) -> None:
+        if not isinstance(event, Progress):
+            return
+        self._drawn = self._drawn or _begin()
+        work = (event.flow, event.group, event.unit)
+        if work not in self._tasks:
+            self._tasks[work] = self._drawn.add_task(f"{event.flow} {event.group}", unit=event.unit)
+        self._drawn.update(self._tasks[work], completed=event.done, total=event.total or None)
+
+    def close(self) -> None:
+        """Take the bars away: what is left to say stands in the command's result."""
+        if self._drawn is not None:
+            self._drawn.stop()
+
+
+def _begin() -> Any:
     # Imported where a terminal is, and nowhere else: it takes longer than most commands.
+    from rich import progress
     from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsedColumn
-    from rich.progress import Progress as Bars
 
-    work_column, unit_column = TextColumn("{task.description}"), TextColumn("{task.fields[unit]}")
-    columns = (work_column, BarColumn(), MofNCompleteColumn(), unit_column, TimeElapsedColumn())
-    with Bars(*columns, console=Console(stderr=True), transient=True) as bars:
-        tasks = {}
-
-        def follow(event: Event) -> None:
-            if isinstance(event, Progress):
-                work = (event.flow, event.group, event.unit)
-                if work not in tasks:
-                    tasks[work] = bars.add_task(f"{event.flow} {event.group}", total=None, unit=event.unit)
-                bars.update(tasks[work], completed=event.done, total=event.total or None)
-
-        with listening(follow):
-            yield
+    bars = progress.Progress(
+        progress.TextColumn("{task.description}"),
+        progress.BarColumn(),
+        progress.MofNCompleteColumn(),
+        progress.TextColumn("{task.fields[unit]}"),
+        progress.TimeElapsedColumn(),
+        console=Console(stderr=True),
+        transient=True,
+    )
+    bars.start()
+    return bars

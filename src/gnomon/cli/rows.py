@@ -25,7 +25,7 @@ def insert(
     format: Annotated[
         str | None,
         typer.Option(
-            "--format", metavar="FORMAT", help="parquet, csv or jsonl. [default: told by the file's name]"
+            "--format", metavar="FORMAT", help="parquet, csv or jsonl. Default: told by the file's name."
         ),
     ] = None,
     project: ProjectOption = None,
@@ -50,7 +50,7 @@ def insert(
 def materialize(
     groups: Annotated[
         list[str] | None,
-        typer.Argument(metavar="[GROUP]...", help="[default: all groups that are kept online]"),
+        typer.Argument(metavar="GROUP", help="Default: all groups that are kept online."),
     ] = None,
     start: Annotated[
         str | None, typer.Option("--start", metavar="TIME", help="Leave out rows that became known before.")
