@@ -226,18 +226,26 @@ def fold_min(code, idx, m):
 
     The request's own row is one more position.
     """
+    least = _GREATEST
     found = np.int64(-1)
     for j in range(m):
-        found = _less(code, found, idx[j])
+        c = code[idx[j]]
+        better = c <= least
+        least = c if better else least
+        found = idx[j] if better else found
     return found
 
 
 @inline
 def fold_max(code, floats, idx, m):
     """Return the position of the greatest code among `idx[:m]`, -1 if there is none."""
+    greatest = _LEAST
     found = np.int64(-1)
     for j in range(m):
-        found = _greater(code, floats, found, idx[j])
+        c = _height(code[idx[j]], floats)
+        better = c >= greatest
+        greatest = c if better else greatest
+        found = idx[j] if better else found
     return found
 
 
