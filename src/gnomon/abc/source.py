@@ -22,6 +22,8 @@ class Part:
     """Rows in it, -1 if not known without reading."""
     size: int = -1
     """Bytes, -1 if not known."""
+    grows: bool = False
+    """Whether rows are only ever added, none known earlier than what has been read: progress counts in known_at."""
 
 
 class SourceReader(ABC):

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from gnomon.abc.source import SourceReader
 from gnomon.define.collect import Collected, collect
 from gnomon.define.group import FeatureGroup, Selection
 from gnomon.define.ondemand import OnDemand
@@ -14,11 +15,15 @@ from gnomon.events import Applied, Step, emit
 from gnomon.flows import ondemand
 from gnomon.flows.forget import forget_removed
 from gnomon.flows.project import Project
-from gnomon.plan.layout import Layout, make_layout
+from gnomon.plan.layout import NONE, Layout, make_layout
 from gnomon.plan.normal import raw_columns
 from gnomon.registry.diff import Change, diff, render, requirements_of, updates_of
 from gnomon.registry.snapshot import Snapshot
 from gnomon.types import DType
+
+
+_ROW_BYTES = 24
+"""Of a row's time and id, in an online value."""
 
 
 @dataclass(frozen=True)
@@ -31,6 +36,8 @@ class Plan:
     revision: int | None = None
     """The revision that it made, once applied."""
     snapshot: Snapshot = field(default_factory=Snapshot, repr=False)
+    notes: tuple[str, ...] = ()
+    """What it will cost, where that is more than one might think."""
 
     @property
     def has_changes(self) -> bool:
@@ -57,7 +64,8 @@ class Plan:
             if self.revision is not None
             else f"compared with revision {self.base}"
         )
-        return f"{render(self.changes)}\n({head})"
+        notes = "".join(f"\nnote: {note}" for note in self.notes)
+        return f"{render(self.changes)}{notes}\n({head})"
 
     def __repr__(self) -> str:
         return str(self)
@@ -69,6 +77,7 @@ class Plan:
             "revision": self.revision,
             "ok": self.ok,
             "changes": [c.to_dict() for c in self.changes],
+            "notes": list(self.notes),
         }
 
 
@@ -98,7 +107,15 @@ def make_plan(project: Project, definitions: Any, *, prune: bool = False) -> Pla
     if problems:
         raise DefinitionError(problems)
     project.functions.update({o.ref: o for o in collected.on_demand if o.function is not None})
-    return Plan(diff(snapshot, collected, columns, prune=prune), snapshot.revision, snapshot=snapshot)
+    changes = diff(snapshot, collected, columns, prune=prune)
+    touched = {c.ref for c in changes if c.kind == "group" and c.action in ("add", "change")}
+    notes = [
+        note
+        for group in collected.groups
+        if group.ref in touched and group.online
+        for note in _costs(project.reader(group), layouts[group.ref])
+    ]
+    return Plan(changes, snapshot.revision, snapshot=snapshot, notes=tuple(notes))
 
 
 def apply(project: Project, definitions: Any, *, prune: bool = False, message: str = "") -> Plan:
@@ -122,7 +139,25 @@ def apply(project: Project, definitions: Any, *, prune: bool = False, message: s
         # Without changes too: whoever removed groups may have been stopped before this.
         forget_removed(project)
         emit(Step("apply", "", "forget"))
-    return Plan(plan.changes, plan.base, new.revision, new)
+    return Plan(plan.changes, plan.base, new.revision, new, plan.notes)
+
+
+def _costs(reader: SourceReader, layout: Layout) -> Iterator[str]:
+    """What keeping a group online costs beyond what its windows need."""
+    if any(not part.etag for part in reader.parts()):
+        yield (
+            f"`{layout.ref}` reads {reader.describe()}, which does not tell what has changed: "
+            "each materialization reads it whole and builds the online table anew"
+        )
+    endless = [o.name for o in layout.outputs if layout.kind == "event" and o.window == NONE]
+    if endless:
+        rows = reader.expected_rows()
+        each = _ROW_BYTES + 8 * len(layout.inputs)
+        size = f": {rows:,} rows, about {rows * each / 1e6:,.0f} MB" if rows > 0 else ""
+        yield (
+            f"`{layout.ref}` keeps all rows online{size}, because {', '.join(f'`{n}`' for n in endless[:3])}"
+            f"{' and others' if len(endless) > 3 else ''} {'have' if len(endless) > 1 else 'has'} no window"
+        )
 
 
 def _located(error: GnomonError, group: FeatureGroup) -> Iterator[Problem]:

@@ -174,8 +174,8 @@ def _group(
         emit(Step("materialize", group.ref, step))
         step = "load"
         for i, piece in enumerate(pieces):
-            _load(project, layout, reader, table, piece, report)
-            table = _note_part(store, layout, table, piece)
+            newest = _load(project, layout, reader, table, piece, report)
+            table = _note_part(store, layout, table, piece, newest)
             done = i + 1
             emit(Step("materialize", group.ref, f"{step} {i + 1}/{len(pieces)}"))
             emit(Progress("materialize", group.ref, i + 1, len(pieces), "parts"))
@@ -304,8 +304,10 @@ def _replace_table(store: OnlineStore, ref: str, table: Table) -> Table:
     return table
 
 
-def _note_part(store: OnlineStore, layout: Layout, table: Table, piece: Piece) -> Table:
-    parts = {**table.parts, piece.part.name: Loaded(piece.part.etag, piece.end)}
+def _note_part(store: OnlineStore, layout: Layout, table: Table, piece: Piece, newest: int) -> Table:
+    # Of a part that grows, what was newest is read again: more rows may become known at that very instant.
+    end = min(piece.end, max(newest, piece.since)) if piece.part.grows else piece.end
+    parts = {**table.parts, piece.part.name: Loaded(piece.part.etag, end)}
     return _replace_table(store, layout.ref, msgspec.structs.replace(table, parts=parts))
 
 
@@ -323,7 +325,8 @@ def _publish(store: OnlineStore, layout: Layout, table: Table) -> None:
 
 def _load(
     project: Project, layout: Layout, reader: SourceReader, table: Table, piece: Piece, report: GroupReport
-) -> None:
+) -> int:
+    """Bring a piece into the table; returns the newest known_at in it, ALWAYS if it is empty."""
     stored = HASHES if _has_stored_ids(layout) else ()
     raw = reader.scan([*raw_columns(layout), *stored], parts=[piece.part])
     report.ignored += count_ignored(raw, layout)
@@ -343,10 +346,12 @@ def _load(
     report.parts += 1
     report.rows += len(at)
     if not len(at):
-        return
+        return ALWAYS
     keys, rows = _flat(layout, frame, known, h1, h2, at)
     retention = Retention(table.horizon, table.watermark)
     _write(project.online, layout, table, keys, rows, retention, report)
+    told = known[at][known[at] != NEVER]
+    return int(told.max()) if len(told) else ALWAYS
 
 
 def _has_stored_ids(layout: Layout) -> bool:

@@ -187,6 +187,8 @@ def make_layout(group: FeatureGroup, schema: Mapping[str, DType]) -> Layout:
                 )
         else:
             outputs.extend(_aggregate_outputs(feature, at, use, inputs, problems))
+    for output in outputs:
+        _check_default(output, problems)
     raw: set[str] = set()
     for made in inputs.values():
         raw.update([made.column] if made.column is not None else columns_of(made.expr or ""))
@@ -209,6 +211,18 @@ def make_layout(group: FeatureGroup, schema: Mapping[str, DType]) -> Layout:
         outputs=tuple(outputs),
         cached=group.source is None,
     )
+
+
+def _check_default(output: Output, problems: Problems) -> None:
+    if output.default is None:
+        return
+    try:
+        pl.Series([output.default], dtype=output.dtype, strict=True)
+    except (TypeError, OverflowError, pl.exceptions.PolarsError):
+        problems.add(
+            f"the default {output.default!r} of `{output.name}` is not of type {dtype_text(output.dtype)}",
+            at=output.name,
+        )
 
 
 def _aggregate_outputs(

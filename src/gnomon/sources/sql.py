@@ -19,7 +19,8 @@ _SCHEMA_ROWS = 10_000
 class SQLReader(SourceReader):
     """Reads an `SQLSource`. SQLite paths are relative to `root`, the project's folder.
 
-    A query has one part without an etag: it is read whole in each run.
+    A query has one part. With a known_at column it grows: what became known since the last run is new. Without one nothing
+    tells what has changed, and it is read whole in each run.
     """
 
     def __init__(self, source: SQLSource, root: Path) -> None:
@@ -52,7 +53,8 @@ class SQLReader(SourceReader):
         return {name: as_dtype(dtype) for name, dtype in self._read(_SCHEMA_ROWS).schema.items()}
 
     def parts(self) -> tuple[Part, ...]:
-        return (Part(f"{self.source.url}?{self.source.query}", ""),)
+        grows = self.source.known_at is not None
+        return (Part(f"{self.source.url}?{self.source.query}", "known_at" if grows else "", grows=grows),)
 
     def scan(
         self, columns: Sequence[str], *, parts: Sequence[Part] | None = None, part_column: str | None = None
