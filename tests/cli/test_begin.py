@@ -122,5 +122,11 @@ def test_demo_keeps_its_folder_only_when_asked(gnomon, monkeypatch, tmp_path):
     assert f"kept in {tmp_path / 'here'}" in gnomon("demo", "--dir", tmp_path / "here").out
 
 
+def test_demo_overwrites_nothing(gnomon, shop):
+    before = (shop / "gnomon.toml").read_text()
+    assert gnomon("demo", "--dir", shop).status == 2
+    assert (shop / "gnomon.toml").read_text() == before
+
+
 def test_demo_is_where_the_command_looks_for_it():
     assert callable(late.demo.run)

@@ -9,7 +9,7 @@ import pytest
 
 from gnomon.config import Config
 from gnomon.errors import DataError, DefinitionError
-from gnomon.flows.definitions import load_definitions
+from gnomon.flows.definitions import has_definitions, load_definitions
 
 ENTITY = 'import gnomon as gn\n{name} = gn.Entity("{name}", keys={{"{name}": int}})\n'
 
@@ -85,3 +85,21 @@ def test_wrong_definition_stays_a_wrong_definition(tmp_path):
     with pytest.raises(DefinitionError) as error:
         load(tmp_path, "features.py")
     assert len(error.value.problems) == 2
+
+
+@pytest.mark.parametrize(
+    ("definitions", "there"),
+    [
+        ("features.py", True),
+        ("folder", True),
+        ("folder.features", True),
+        ("other.py", False),
+        ("gnomon_test_nowhere", False),
+        ("gnomon_test_nowhere.features", False),
+    ],
+)
+def test_whether_there_are_definitions_is_told_without_running_them(tmp_path, definitions, there):
+    (tmp_path / "folder").mkdir()
+    for name in ("features.py", "folder/features.py"):
+        (tmp_path / name).write_text("1 / 0")
+    assert has_definitions(Config(tmp_path, definitions=definitions)) is there

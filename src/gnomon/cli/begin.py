@@ -43,7 +43,10 @@ def init(
 
 def demo(
     folder: Annotated[
-        Path | None, typer.Option("--dir", metavar="DIR", help="Work here. Default: a temporary folder.")
+        Path | None,
+        typer.Option(
+            "--dir", metavar="DIR", help="A new or empty folder to work in. Default: a temporary one."
+        ),
     ] = None,
     keep: Annotated[bool, typer.Option("--keep", help="Keep the temporary folder.")] = False,
     json: JsonOption = False,
@@ -82,6 +85,7 @@ def doctor(project: ProjectOption = None, json: JsonOption = False) -> None:
 @contextmanager
 def _work_folder(given: Path | None, keep: bool) -> Iterator[Path]:
     if given is not None:
+        starter.refuse_in_use(given)
         yield given
     elif keep:
         yield Path(tempfile.mkdtemp(prefix="gnomon-demo-"))

@@ -37,6 +37,18 @@ def load_definitions(config: Config) -> list[ModuleType]:
     return [_import(config)]
 
 
+def has_definitions(config: Config) -> bool:
+    """Whether there is something to load: a file, a folder, or a module that can be found."""
+    path = config.root / config.definitions
+    if path.exists() or path.suffix == ".py":
+        return path.exists()
+    with _on_path(config.root):
+        try:
+            return importlib.util.find_spec(config.definitions) is not None
+        except ImportError:  # the package that it should lie in is missing
+            return False
+
+
 def _import(config: Config) -> ModuleType:
     """Import a module, from the project's folder or from anywhere on the path."""
     with _on_path(config.root):

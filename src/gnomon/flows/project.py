@@ -18,7 +18,7 @@ from gnomon.define.collect import collect
 from gnomon.define.group import FeatureGroup
 from gnomon.define.ondemand import OnDemand
 from gnomon.define.source import FileSource, Source, SQLSource
-from gnomon.flows.definitions import load_definitions
+from gnomon.flows.definitions import has_definitions, load_definitions
 from gnomon.flows.table import TableReader
 from gnomon.plan.layout import Layout, make_layout
 from gnomon.registry.codec import import_function
@@ -118,7 +118,7 @@ class Project:
         """
         address = (on_demand.ref, on_demand.source_hash)
         if address not in self._imported:
-            if on_demand.ref not in self.functions and (self.root / self.config.definitions).exists():
+            if on_demand.ref not in self.functions and has_definitions(self.config):
                 # A file of definitions is no importable module: load it as `apply` does.
                 collected = collect(load_definitions(self.config))
                 self.functions.update({o.ref: o for o in collected.on_demand})

@@ -25,10 +25,7 @@ def write(folder: Path) -> list[str]:
 
     Raises: UsageError if the folder holds anything already.
     """
-    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
-        raise UsageError(
-            f"`{folder}` is in use", hint="name a new or empty folder: nothing is ever overwritten"
-        )
+    refuse_in_use(folder)
     name = re.sub(r"[^\w .-]", "_", folder.resolve().name) or "project"
     files = {
         FILE_NAME: DEFAULT_TEXT.format(name=name),
@@ -42,6 +39,14 @@ def write(folder: Path) -> list[str]:
     for file, text in files.items():
         (folder / file).write_text(text, encoding="utf-8")
     return list(files)
+
+
+def refuse_in_use(folder: Path) -> None:
+    """Raises: UsageError if the folder holds anything."""
+    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+        raise UsageError(
+            f"`{folder}` is in use", hint="name a new or empty folder: nothing is ever overwritten"
+        )
 
 
 def _template(name: str) -> str:
