@@ -12,6 +12,8 @@ from gnomon import errors, events
 from gnomon.define import functions
 from gnomon.flows.apply import Plan
 from gnomon.flows.dataset import Dataset
+from gnomon.flows.explain import Explanation
+from gnomon.flows.inputs import Inputs
 from gnomon.flows.insert import Commit
 from gnomon.flows.lookup import OnlineFeatures
 from gnomon.flows.materialize import GroupReport, Report
@@ -33,7 +35,19 @@ _DEFINITIONS = (
     gn.FeatureService,
 )
 _PARTS = (gn.Aggregate, gn.Window, gn.OnDemand, gn.Role, gn.Selection)
-_RESULTS = (Plan, Commit, Retrieval, Dataset, Report, GroupReport, OnlineFeatures, Registry, Snapshot)
+_RESULTS = (
+    Plan,
+    Commit,
+    Retrieval,
+    Dataset,
+    Report,
+    GroupReport,
+    OnlineFeatures,
+    Explanation,
+    Inputs,
+    Registry,
+    Snapshot,
+)
 
 
 def page() -> str:

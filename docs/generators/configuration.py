@@ -66,8 +66,10 @@ the online store `memory://`.
 
 {table(["Section", "Schemes of this release", "Example"], schemes)}
 
-A bare path as offline URL is a folder of Delta tables. A package adds a scheme with an entry point in the
-group `gnomon.online`, `gnomon.engine`, `gnomon.offline` or `gnomon.registry`; see
+`local://?memory=2GB` as engine bounds what the rows of one part of a training set may take; `local` takes a
+sixth of what the machine has free. A bare path as offline URL is a folder of Delta tables. A package adds a
+scheme with an entry point in the group `gnomon.online`, `gnomon.engine`, `gnomon.offline` or
+`gnomon.registry`; see
 [CONTRIBUTING](../../CONTRIBUTING.md#how-to-add-an-online-store).
 
 ## Environment
