@@ -9,35 +9,77 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from gnomon.define.aggregate import Aggregate, Window
-    from gnomon.define.entity import Entity
-    from gnomon.define.feature import Feature
+    from gnomon.define.aggregate import Aggregate as Aggregate
+    from gnomon.define.aggregate import Window as Window
+    from gnomon.define.entity import Entity as Entity
+    from gnomon.define.feature import Feature as Feature
     from gnomon.define.functions import (
-        all,
-        any,
-        count,
-        first,
-        first_k,
-        last,
-        last_k,
-        max,
-        mean,
-        median,
-        min,
-        n_distinct,
-        rate,
-        std,
-        sum,
-        time_since_first,
-        time_since_last,
-        var,
+        all as all,
     )
-    from gnomon.define.group import FeatureGroup, Role, Selection
-    from gnomon.define.ondemand import OnDemand, Request, on_demand
-    from gnomon.define.service import FeatureService
-    from gnomon.define.source import FileSource, Source, SQLSource
-    from gnomon.errors import GnomonError
-    from gnomon.store import Store
+    from gnomon.define.functions import (
+        any as any,
+    )
+    from gnomon.define.functions import (
+        count as count,
+    )
+    from gnomon.define.functions import (
+        first as first,
+    )
+    from gnomon.define.functions import (
+        first_k as first_k,
+    )
+    from gnomon.define.functions import (
+        last as last,
+    )
+    from gnomon.define.functions import (
+        last_k as last_k,
+    )
+    from gnomon.define.functions import (
+        max as max,
+    )
+    from gnomon.define.functions import (
+        mean as mean,
+    )
+    from gnomon.define.functions import (
+        median as median,
+    )
+    from gnomon.define.functions import (
+        min as min,
+    )
+    from gnomon.define.functions import (
+        n_distinct as n_distinct,
+    )
+    from gnomon.define.functions import (
+        rate as rate,
+    )
+    from gnomon.define.functions import (
+        std as std,
+    )
+    from gnomon.define.functions import (
+        sum as sum,
+    )
+    from gnomon.define.functions import (
+        time_since_first as time_since_first,
+    )
+    from gnomon.define.functions import (
+        time_since_last as time_since_last,
+    )
+    from gnomon.define.functions import (
+        var as var,
+    )
+    from gnomon.define.group import FeatureGroup as FeatureGroup
+    from gnomon.define.group import Role as Role
+    from gnomon.define.group import Selection as Selection
+    from gnomon.define.ondemand import OnDemand as OnDemand
+    from gnomon.define.ondemand import Request as Request
+    from gnomon.define.ondemand import on_demand as on_demand
+    from gnomon.define.service import FeatureService as FeatureService
+    from gnomon.define.source import FileSource as FileSource
+    from gnomon.define.source import Source as Source
+    from gnomon.define.source import SQLSource as SQLSource
+    from gnomon.errors import GnomonError as GnomonError
+    from gnomon.store import Store as Store
+
 
 __version__ = "0.1.0"
 

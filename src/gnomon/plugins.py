@@ -44,6 +44,14 @@ _EXAMPLE: dict[Kind, str] = {
 _URL = re.compile(r"([A-Za-z][A-Za-z0-9.\-]*)(?:\+[A-Za-z0-9_]+)?://")
 
 
+_CREDENTIALS = re.compile(r"://[^/]*@")
+
+
+def redacted(url: str) -> str:
+    """A URL without the user and the password in it."""
+    return _CREDENTIALS.sub("://…@", url)
+
+
 def scheme(kind: Kind, url: str) -> str:
     """Return what chooses the implementation: `lmdb` of `lmdb://a/b`, `sqlite` of `sqlite+pysqlite:///a.db`.
 

@@ -17,8 +17,8 @@ from gnomon.flows import dataset, training
 from gnomon.flows.apply import Plan
 from gnomon.flows.compiled import Compiled, compile_request
 from gnomon.flows.dataset import Dataset
-from gnomon.flows.inputs import Inputs, inputs_of
 from gnomon.flows.explain import Explanation, explain
+from gnomon.flows.inputs import Inputs, inputs_of
 from gnomon.flows.insert import Commit, insert
 from gnomon.flows.lookup import OnlineFeatures, lookup
 from gnomon.flows.materialize import Report, materialize

@@ -100,20 +100,27 @@ def show(value: int) -> str:
 def duration(value: str | timedelta | int) -> int:
     """Read a duration: text in `us ms s m h d` (`"90s"`, `"7d"`), a timedelta, or an int of microseconds.
 
-    Raises: UsageError for months, calendar units and anything else.
+    Bounds: int64, about 292,000 years. Raises: UsageError for months, calendar units and anything else.
     """
     if isinstance(value, timedelta):
-        return value // timedelta(microseconds=1)
-    if isinstance(value, int) and not isinstance(value, bool):
-        return value
-    match = _DURATION.fullmatch(value.strip()) if isinstance(value, str) else None
-    if match is None:
+        read = value // timedelta(microseconds=1)
+    elif isinstance(value, int) and not isinstance(value, bool):
+        read = value
+    else:
+        match = _DURATION.fullmatch(value.strip()) if isinstance(value, str) else None
+        if match is None:
+            raise UsageError(
+                f"`{value}` is not a duration",
+                hint="write a whole number and one of us, ms, s, m, h, d: `90s`, `15m`, `7d`; "
+                "months and calendar days have no fixed length",
+            )
+        read = int(match[1]) * _UNITS[match[2]]
+    if not ALWAYS <= read <= NEVER:
         raise UsageError(
-            f"`{value}` is not a duration",
-            hint="write a whole number and one of us, ms, s, m, h, d: `90s`, `15m`, `7d`; "
-            "months and calendar days have no fixed length",
+            f"`{value}` is longer than time: microseconds are counted in 64 bits",
+            hint="leave out the window to look at all rows before t",
         )
-    return int(match[1]) * _UNITS[match[2]]
+    return read
 
 
 def show_duration(value: int) -> str:

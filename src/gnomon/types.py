@@ -142,3 +142,14 @@ def is_ordered(dtype: DType) -> bool:
 def is_instant(dtype: DType) -> bool:
     """Whether a column of the type can be an event time. Text is read as ISO 8601; a date needs a lag."""
     return isinstance(dtype, pl.Datetime | pl.Date | pl.String)
+
+
+def finer_than_micros(dtype: DType) -> bool:
+    """Whether the type holds, at any depth, times that microseconds cannot tell apart."""
+    if isinstance(dtype, pl.List | pl.Array):
+        return finer_than_micros(dtype.inner)  # type: ignore[arg-type]
+    if isinstance(dtype, pl.Struct):
+        return any(finer_than_micros(field.dtype) for field in dtype.fields)  # type: ignore[arg-type]
+    return isinstance(dtype, pl.Time) or (
+        isinstance(dtype, pl.Datetime | pl.Duration) and dtype.time_unit == "ns"
+    )

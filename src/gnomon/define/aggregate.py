@@ -15,7 +15,7 @@ import polars as pl
 from gnomon.define.base import Definition, Problems, put
 from gnomon.define.expressions import parse
 from gnomon.time import duration, show_duration
-from gnomon.types import DType, is_nested, is_ordered
+from gnomon.types import DType, is_ordered
 
 Given = str | timedelta
 

@@ -18,8 +18,8 @@ from gnomon import columns
 from gnomon.columns import NO_WORDS, Words
 from gnomon.errors import DataError
 from gnomon.kernels import order
-from gnomon.plan.layout import NONE, Layout, Output
 from gnomon.plan.identity import content_hashes, row_hashes
+from gnomon.plan.layout import NONE, Layout, Output
 from gnomon.plan.normal import ID, KNOWN, PART, TIME, key
 from gnomon.time import NEVER
 

@@ -21,7 +21,6 @@ from gnomon.registry.diff import Change, diff, render, requirements_of, updates_
 from gnomon.registry.snapshot import Snapshot
 from gnomon.types import DType
 
-
 _ROW_BYTES = 24
 """Of a row's time and id, in an online value."""
 

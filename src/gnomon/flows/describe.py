@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -19,12 +18,11 @@ from gnomon.define.service import FeatureService
 from gnomon.define.source import FileSource, Source, SQLSource
 from gnomon.errors import DefinitionError, not_found
 from gnomon.plan.layout import make_layout
+from gnomon.plugins import redacted
 from gnomon.registry.lineage import Lineage, lineage
 from gnomon.registry.snapshot import Snapshot
 from gnomon.time import duration, show_duration
 from gnomon.types import dtype_text
-
-_CREDENTIALS = re.compile(r"://[^/]*@")
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,11 +106,6 @@ def describe(snapshot: Snapshot, name: str) -> list[Description]:
         raise not_found("Object", bare, _names(snapshot, "group" if colon else None))
     made_from = lineage(snapshot.collected())
     return [_describe(snapshot, made_from, kind, ref, feature) for kind, ref in found]
-
-
-def redacted(url: str) -> str:
-    """A URL without the user and the password in it."""
-    return _CREDENTIALS.sub("://…@", url)
 
 
 def _versions(snapshot: Snapshot, kind: Kind, name: str) -> list[str]:

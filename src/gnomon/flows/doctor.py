@@ -22,10 +22,10 @@ from gnomon.define.source import FileSource
 from gnomon.errors import DataError, GnomonError
 from gnomon.flows import apply as applying
 from gnomon.flows.definitions import load_definitions
-from gnomon.flows.describe import redacted
 from gnomon.flows.project import Project
 from gnomon.kernels import _jit
 from gnomon.plan.layout import make_layout
+from gnomon.plugins import redacted
 from gnomon.registry.snapshot import Snapshot
 from gnomon.time import SECOND, Clock, show, show_duration, system_clock
 from gnomon.types import dtype_text

@@ -230,8 +230,8 @@ def _told(
         "known_at": _instants([int(k) for k in shown_known]),
         "until": _instants([int(u) for u in replaced]),
         "id": ids,
-        "counts": counts,
-        "because": because,
+        "counts": pl.Series(counts, dtype=pl.Boolean),
+        "because": pl.Series(because, dtype=pl.String),
     }
     if values is not None:
         told["value"] = values

@@ -25,7 +25,7 @@ from gnomon.abc.online import OnlineStore
 from gnomon.abc.source import Part, SourceReader
 from gnomon.columns import Words
 from gnomon.define.group import FeatureGroup
-from gnomon.errors import DataError, GnomonError, Stopped
+from gnomon.errors import DataError, GnomonError, Stopped, UsageError
 from gnomon.events import Materialized, Progress, Step, emit
 from gnomon.flows.forget import forget_removed
 from gnomon.flows.online import (
@@ -145,7 +145,7 @@ def materialize(
     process fills a group for too long.
     """
     if start >= end:
-        raise DataError(
+        raise UsageError(
             f"the interval [{show(start)}, {show(end)}) is empty", hint="`start` must lie before `end`"
         )
     elapsed = stopwatch()

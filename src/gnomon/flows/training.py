@@ -21,7 +21,6 @@ from gnomon.plan.normal import key, lane, micros
 from gnomon.time import NEVER, instant, stopwatch
 from gnomon.types import DType, dtype_text, is_instant
 
-
 _ASKED = "__asked"
 
 

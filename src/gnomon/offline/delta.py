@@ -15,7 +15,7 @@ from deltalake.exceptions import DeltaError, TableNotFoundError
 
 from gnomon.abc.offline import Committed, OfflineStore
 from gnomon.abc.source import Part
-from gnomon.errors import UsageError, Unavailable
+from gnomon.errors import Unavailable, UsageError
 from gnomon.locks import locked
 from gnomon.offline.storable import restore, storable, store
 from gnomon.types import DType, as_dtype

@@ -21,7 +21,7 @@ from gnomon.define.expressions import columns_of, dtype_of, parse
 from gnomon.define.feature import Feature
 from gnomon.define.group import FeatureGroup
 from gnomon.errors import nearest
-from gnomon.types import DType, dtype_text, is_instant, is_nested
+from gnomon.types import DType, dtype_text, finer_than_micros, is_instant, is_nested
 
 NONE = -1
 """No input, no window, no limit."""
@@ -171,6 +171,14 @@ def make_layout(group: FeatureGroup, schema: Mapping[str, DType]) -> Layout:
             dtype = pl.Int64()
         if isinstance(dtype, pl.Categorical | pl.Enum):
             dtype = pl.String()
+        if is_nested(dtype) and group.online and finer_than_micros(dtype):
+            problems.add(
+                f"`{column or expr}` is {dtype_text(dtype)}: inside lists and structs, times finer than microseconds "
+                "cannot be kept online",
+                at=at,
+                hint="cast them to microseconds, or declare the group with online=False",
+            )
+            return NONE
         made = Input(column if expr is None else None, expr, dtype)
         at_key = (made.column, made.expr, dtype_text(dtype))
         inputs.setdefault(at_key, made)

@@ -11,6 +11,7 @@ import sqlalchemy as sa
 from gnomon.abc.source import Part, SourceReader
 from gnomon.define.source import SQLSource
 from gnomon.errors import DataError
+from gnomon.plugins import redacted
 from gnomon.types import DType, as_dtype
 
 _SCHEMA_ROWS = 10_000
@@ -36,7 +37,7 @@ class SQLReader(SourceReader):
         try:
             self.engine = sa.create_engine(url, poolclass=sa.pool.NullPool)
         except (sa.exc.ArgumentError, ModuleNotFoundError) as error:
-            raise DataError(f"source `{self.name}`: cannot open `{source.url}`: {error}") from None
+            raise DataError(f"source `{self.name}`: cannot open `{redacted(source.url)}`: {error}") from None
 
     def _read(self, limit: int | None = None) -> pl.DataFrame:
         query = self.source.query.rstrip().rstrip(";")
@@ -47,7 +48,9 @@ class SQLReader(SourceReader):
                 return pl.read_database(sa.text(query), connection, infer_schema_length=None)
         except sa.exc.SQLAlchemyError as error:
             reason = str(error.__cause__ or error).strip()
-            raise DataError(f"source `{self.name}`: the query failed: {reason}", at=self.source.url) from None
+            raise DataError(
+                f"source `{self.name}`: the query failed: {reason}", at=redacted(self.source.url)
+            ) from None
 
     def schema(self) -> dict[str, DType]:
         return {name: as_dtype(dtype) for name, dtype in self._read(_SCHEMA_ROWS).schema.items()}
@@ -65,4 +68,4 @@ class SQLReader(SourceReader):
         return frame
 
     def describe(self) -> str:
-        return f"query on {self.source.url}"
+        return f"query on {redacted(self.source.url)}"
