@@ -1,7 +1,7 @@
 """Time: instants, durations, and the only clock.
 
-An *instant* is an int64 count of microseconds since 1970-01-01 UTC; a *duration* an int64 count of microseconds.
-Naive datetimes are UTC. Finer input is floored, once, here.
+An *instant* is an int64 count of microseconds since 1970-01-01 UTC; a *duration* an int64 count of
+microseconds. Naive datetimes are UTC. Finer input is floored, once, here.
 """
 
 from __future__ import annotations
