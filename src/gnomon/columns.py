@@ -1,7 +1,7 @@
 """Columns ↔ plain arrays: how values of each type lie in memory outside Polars.
 
-Every type is one of four: a *word* (an int64), a *float* (a float64), *wide* (an int128 in two halves), or *bytes*
-(text, binary, and nested values as canonical msgpack).
+Every type is one of four: a *word* (an int64), a *float* (a float64), *wide* (an int128 in two halves), or
+*bytes* (text, binary, and nested values as canonical msgpack).
 """
 
 from __future__ import annotations
@@ -43,7 +43,8 @@ def kind_of(dtype: pl.DataType) -> Kind:
 def _owned(column: pl.Series) -> NDArray[Any]:
     """The column's values in an array that may be written to.
 
-    A view of Polars' memory is read-only, which to Numba is another type: every kernel would be compiled twice.
+    A view of Polars' memory is read-only, which to Numba is another type: every kernel would be compiled
+    twice.
     """
     return column.to_numpy(writable=True)
 

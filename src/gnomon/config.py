@@ -45,8 +45,8 @@ class Config:
     online: str = "lmdb://.gnomon/online"
     engine: str = "local"
     slack: int | None = None
-    """How much longer than needed online rows are kept, in microseconds; None: as long again as the longest window,
-    and at least a day."""
+    """How much longer than needed online rows are kept, in microseconds; None: as long again as the longest
+    window, and at least a day."""
 
 
 _KEYS = {

@@ -97,5 +97,5 @@ def emit(event: Event) -> None:
     for listener in tuple(_listeners):
         try:
             listener(event)
-        except Exception:
+        except Exception:  # noqa: BLE001 - whatever it is, it is the listener's
             _log.exception("a listener failed on %r", event)

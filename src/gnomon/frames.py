@@ -13,7 +13,8 @@ from gnomon.time import instant, to_datetime
 
 
 def to_polars(frame: Any, what: str = "frame") -> pl.DataFrame:
-    """A Polars frame of anything Arrow-capable (pandas, pyarrow, DuckDB, Polars), a dict of lists, or a list of dicts.
+    """A Polars frame of anything Arrow-capable (pandas, pyarrow, DuckDB, Polars), a dict of lists, or a list
+    of dicts.
 
     Raises: DataError naming `what`.
     """

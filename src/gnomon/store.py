@@ -34,9 +34,9 @@ from gnomon.time import ALWAYS, NEVER, Clock, instant, system_clock
 class Store:
     """A project's features: defined, computed, and told.
 
-    `path`: a folder with a gnomon.toml; without one, everything is kept in a temporary folder that goes with the
-    object. `registry`, `offline`, `online`, `engine`: URLs in the place of gnomon.toml's. `clock`: tells the present
-    instant, in microseconds. Use it as a context manager, or call `close`.
+    `path`: a folder with a gnomon.toml; without one, everything is kept in a temporary folder that goes with
+    the object. `registry`, `offline`, `online`, `engine`: URLs in the place of gnomon.toml's. `clock`: tells
+    the present instant, in microseconds. Use it as a context manager, or call `close`.
     """
 
     def __init__(
@@ -97,7 +97,9 @@ class Store:
         return applying.make_plan(self._project, definitions, prune=prune)
 
     def apply(self, definitions: Any, *, prune: bool = False, message: str = "") -> Plan:
-        """Make one atomic revision of the definitions (a list, or modules): adds and changes; deletes only with prune."""
+        """Make one atomic revision of the definitions (a list, or modules): adds and changes; deletes only
+        with prune.
+        """
         return applying.apply(self._project, definitions, prune=prune, message=message)
 
     def insert(self, group: FeatureGroup | str, frame: Any) -> Commit:
@@ -116,8 +118,8 @@ class Store:
     ) -> Retrieval:
         """The spine with what each feature was worth at each row's time. Lazy.
 
-        `features`: a service, its name, or a list of `"group:feature"` or selections. `as_of`: `"known"` (what could
-        have been known at each time), `"latest"`, or a datetime.
+        `features`: a service, its name, or a list of `"group:feature"` or selections. `as_of`: `"known"`
+        (what could have been known at each time), `"latest"`, or a datetime.
         """
         request = self._request(features)
         seen = training.read_as_of(as_of)
@@ -129,8 +131,9 @@ class Store:
     ) -> OnlineFeatures:
         """What each feature is worth now, for each entity, in the order asked.
 
-        `entities`: a list of dicts, a dict of lists, or a frame, with the key columns. `request`: values for on-demand
-        functions, one for all or one an entity. `at`: another time than now, one for all or one an entity.
+        `entities`: a list of dicts, a dict of lists, or a frame, with the key columns. `request`: values for
+        on-demand functions, one for all or one an entity. `at`: another time than now, one for all or one an
+        entity.
         """
         snapshot = self._project.recent_snapshot()
         address = (
@@ -148,7 +151,8 @@ class Store:
         return lookup(self._project, compiled or compile_again(), entities, request, at, compile_again)
 
     def materialize(self, groups: Any = None, *, start: Any = None, end: Any = None) -> Report:
-        """Bring rows online: of all groups, or some; those with an activation in [start, end) that are not there yet.
+        """Bring rows online: of all groups, or some; those with an activation in [start, end) that are not
+        there yet.
 
         Incremental and resumable: doing it again does nothing, a stopped run goes on.
         """
@@ -169,7 +173,9 @@ class Store:
         *,
         as_of: Any = "known",
     ) -> Explanation:
-        """Why a feature (`"group:feature"`) has its value for a key at a time (now): the window's edges, and each row."""
+        """Why a feature (`"group:feature"`) has its value for a key at a time (now): the window's edges, and
+        each row.
+        """
         return explain(self._project, self._request([feature]), key or {}, at, training.read_as_of(as_of))
 
     def inputs(self, features: Any) -> Inputs:

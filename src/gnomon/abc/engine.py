@@ -31,8 +31,9 @@ class Engine(ABC):
         *,
         expected_rows: int = -1,
     ) -> pl.DataFrame:
-        """Call `work` for parts that hold all rows and all questions of their keys; the features in the questions' order.
+        """Call `work` for parts that hold all rows and all questions of their keys; the features in the
+        questions' order.
 
-        `keys`: columns of both frames. No keys: everything is one part. `expected_rows`: about how many rows there are, -1
-        if nobody knows.
+        `keys`: columns of both frames. No keys: everything is one part. `expected_rows`: about how many rows
+        there are, -1 if nobody knows.
         """

@@ -23,7 +23,9 @@ class Part:
     size: int = -1
     """Bytes, -1 if not known."""
     grows: bool = False
-    """Whether rows are only ever added, none known earlier than what has been read: progress counts in known_at."""
+    """Whether rows are only ever added, none known earlier than what has been read: progress counts in
+    known_at.
+    """
 
 
 class SourceReader(ABC):

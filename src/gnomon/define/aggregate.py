@@ -1,6 +1,7 @@
 """Aggregates: functions over the rows of a key in a window, declared; computed in `kernels/`.
 
-What each one means, to the last bit, stands in SEMANTICS §4 and in the docs' support table, which is made from `RULES`.
+What each one means, to the last bit, stands in SEMANTICS §4 and in the docs' support table, which is made
+from `RULES`.
 """
 
 from __future__ import annotations
@@ -84,8 +85,8 @@ RULES: dict[str, Rule] = {
     "max": Rule("required", is_ordered, _COMPARABLE, _same, "null"),
     "first": Rule("required", _any_type, _ALL, _same, "null"),
     "last": Rule("required", _any_type, _ALL, _same, "null"),
-    "first_k": Rule("required", lambda d: _any_type(d), _ALL, lambda d: pl.List(d), "[]"),
-    "last_k": Rule("required", lambda d: _any_type(d), _ALL, lambda d: pl.List(d), "[]"),
+    "first_k": Rule("required", _any_type, _ALL, pl.List, "[]"),
+    "last_k": Rule("required", _any_type, _ALL, pl.List, "[]"),
     "n_distinct": Rule("required", is_ordered, _COMPARABLE, _INT, "0"),
     "median": Rule("required", _binary_number, _PLAIN, _FLOAT, "null"),
     "any": Rule("required", lambda d: isinstance(d, pl.Boolean), "booleans", _always(pl.Boolean()), "null"),

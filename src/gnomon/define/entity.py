@@ -48,7 +48,7 @@ class Entity(Definition):
 
     @property
     def key_names(self) -> tuple[str, ...]:
-        return tuple(name for name, _ in self.keys)
+        return tuple(name for name, _ in self.keys)  # type: ignore[str-unpack]
 
 
 def key_type_allowed(dtype: DType) -> bool:

@@ -23,9 +23,10 @@ RESERVED = "__"
 class FeatureGroup(Definition):
     """Features of one entity (or of several together) from one source.
 
-    A *state group* has `gn.Feature` columns: the newest row counts. An *event group* has aggregates over windows.
-    Without `source` the group is *cached*: the store keeps its rows, written by `insert`; it then declares
-    `timestamp`, `known_at`, `event_id`, `lag` itself, and in `schema` the columns that only aggregates or expressions use.
+    A *state group* has `gn.Feature` columns: the newest row counts. An *event group* has aggregates over
+    windows. Without `source` the group is *cached*: the store keeps its rows, written by `insert`; it then
+    declares `timestamp`, `known_at`, `event_id`, `lag` itself, and in `schema` the columns that only
+    aggregates or expressions use.
 
     Raises: DefinitionError with all problems at once.
     """
@@ -225,7 +226,8 @@ class FeatureGroup(Definition):
         return (self[name] for name in self.feature_names)
 
     def renamed(self, prefix: str = "", keys: Mapping[str, str] | None = None) -> Role:
-        """The group in another role of the same spine: outputs get `prefix`, keys are read from other columns.
+        """The group in another role of the same spine: outputs get `prefix`, keys are read from other
+        columns.
 
         `keys` maps the entity's key to the spine's column: `keys={"origin": "dest"}`.
         """

@@ -33,8 +33,8 @@ class Request(Definition):
 class OnDemand(Definition):
     """A function of named inputs, Series in, Series out; made by `gn.on_demand`.
 
-    The function is found again by `module` and `qualname`; `source_hash` tells whether it is still the same code.
-    Nothing is pickled. Calling the object calls the function.
+    The function is found again by `module` and `qualname`; `source_hash` tells whether it is still the same
+    code. Nothing is pickled. Calling the object calls the function.
     """
 
     name: str
@@ -106,9 +106,10 @@ def on_demand(
 ) -> Callable[[Callable[..., Any]], OnDemand]:
     """Declare a function as an on-demand feature.
 
-    The function gets one Series for each input, by parameter name where all names match, else in order, and returns
-    one Series, or as many as `returns` names as a dict or a tuple. It must be a plain function of its inputs, row by row:
-    `apply` probes it whole, one by one and permuted, and refuses it if the bits differ.
+    The function gets one Series for each input, by parameter name where all names match, else in order, and
+    returns one Series, or as many as `returns` names as a dict or a tuple. It must be a plain function of
+    its inputs, row by row: `apply` probes it whole, one by one and permuted, and refuses it if the bits
+    differ.
 
     Raises: DefinitionError with all problems at once.
     """

@@ -21,9 +21,9 @@ _SUFFIXES = {
 class Source(Definition):
     """What all sources declare.
 
-    `timestamp`: the column of the event time. `known_at`: the column of the time at which the row could first be
-    known. `event_id`: the column that identifies an event. `lag`: how long after its event time a row is known,
-    where no `known_at` is declared; a date as timestamp needs one.
+    `timestamp`: the column of the event time. `known_at`: the column of the time at which the row could
+    first be known. `event_id`: the column that identifies an event. `lag`: how long after its event time a
+    row is known, where no `known_at` is declared; a date as timestamp needs one.
     """
 
     kind: ClassVar[str] = "source"

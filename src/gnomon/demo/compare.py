@@ -25,8 +25,8 @@ class Comparison:
 def compare(online: pl.DataFrame, offline: pl.DataFrame) -> Comparison:
     """Compare the columns of `offline` with those of `online`, row by row.
 
-    Equal are equal bits (all NaN are one), both null, or lists of such. An online value whose status tells that it could
-    not be answered differs from everything.
+    Equal are equal bits (all NaN are one), both null, or lists of such. An online value whose status tells
+    that it could not be answered differs from everything.
     """
     differ, first = 0, None
     for name in offline.columns:

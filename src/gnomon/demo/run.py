@@ -1,4 +1,6 @@
-"""The demo, told step by step: real flights → features → training set → model → online answers → proof that both agree."""
+"""The demo, told step by step: real flights → features → training set → model → online answers → proof that
+both agree.
+"""
 
 from __future__ import annotations
 
@@ -51,14 +53,17 @@ class Outcome:
 
 
 def run(folder: Path, say: Say = print) -> Outcome:
-    """Run the demo in a folder (made if it does not exist). Raises: MissingDependency without the demo's extra."""
+    """Run the demo in a folder (made if it does not exist). Raises: MissingDependency without the demo's
+    extra.
+    """
     out = Outcome(str(folder))
     project = _files(folder, out, say)
     with Store(folder) as store:
         applied = project.apply_to(store)
         features = store.registry.get("service", ask.SERVICE)
         say(
-            f"\n2. Definitions: revision {applied.revision}, service `{features.name}`, {len(features.features)} features"
+            f"\n2. Definitions: revision {applied.revision}, service `{features.name}`, "
+            f"{len(features.features)} features"
         )
         spine = spine_of(folder)
         training = _train(store, spine, out, say)
@@ -90,10 +95,12 @@ def _files(folder: Path, out: Outcome, say: Say) -> Project:
     counts = data.prepare(folder / "data")
     out.flights = asdict(counts)
     say(
-        f"1. Data: {counts.flights:,} flights from New York in 2013, {counts.weather:,} hours of weather ({elapsed():.1f} s)"
+        f"1. Data: {counts.flights:,} flights from New York in 2013, "
+        f"{counts.weather:,} hours of weather ({elapsed():.1f} s)"
     )
     say(
-        f"   {counts.without_departure:,} flights never left, {counts.without_landing:,} never landed: no event time, so"
+        f"   {counts.without_departure:,} flights never left, {counts.without_landing:,} never landed: "
+        "no event time, so"
     )
     say("   they count in no window")
     return write_project(folder)
@@ -124,7 +131,8 @@ def _train(store: Store, spine: pl.DataFrame, out: Outcome, say: Say) -> Retriev
     scores = model.score(training, names)
     out.scores = asdict(scores)
     say(
-        f"\n4. Model: more than 30 minutes late? Trained on {scores.train:,} flights, tested on the {scores.test:,} from October on"
+        f"\n4. Model: more than 30 minutes late? Trained on {scores.train:,} flights, tested on the "
+        f"{scores.test:,} from October on"
     )
     say(
         f"   AUC from the schedule alone {scores.without:.3f}, with these features {scores.with_features:.3f}"
@@ -149,7 +157,8 @@ def _online(
     result = prove(folder, asked, training.to_polars())
     out.compared = asdict(result)
     say(
-        f"\n7. A fresh process answered {len(asked):,} flights of the last {_COMPARED.seconds // 3600} hours from the online store alone:"
+        f"\n7. A fresh process answered {len(asked):,} flights of the last {_COMPARED.seconds // 3600} hours "
+        "from the online store alone:"
     )
     say(f"   {result}")
     if result.first is not None:
@@ -178,7 +187,8 @@ def _answer_three(store: Store, flights: pl.DataFrame, out: Outcome, say: Say) -
     out.latency_us = _latency(store, entities[0], int(flights["scheduled_minutes"][0]))
     groups = len(store.registry.list("group"))
     say(
-        f"   one answer of {len(answered.names)} features from {groups} groups: {out.latency_us:,.0f} µs (median of 500)"
+        f"   one answer of {len(answered.names)} features from {groups} groups: "
+        f"{out.latency_us:,.0f} µs (median of 500)"
     )
 
 

@@ -1,6 +1,7 @@
 """Columns → lanes: the int64 codes that kernels compute with, and results back to columns.
 
-A *code* keeps order and equality of the values (`kernels.words`); types that are no 64-bit number get dense ranks.
+A *code* keeps order and equality of the values (`kernels.words`); types that are no 64-bit number get dense
+ranks.
 """
 
 from __future__ import annotations
@@ -40,7 +41,8 @@ class Lane:
         """Codes in the order of the values; whatever where there is none."""
         kind = columns.kind_of(self.column.dtype)
         if kind == "float":
-            return float_codes(columns.floats(self.column))
+            codes: Words = float_codes(columns.floats(self.column))
+            return codes
         if kind == "word":
             return columns.words(self.column)
         if isinstance(self.column.dtype, pl.String):

@@ -1,7 +1,7 @@
 """The local engine: this machine's threads, and its disk where the rows do not fit into memory.
 
-Small data is one part. Larger data is cut by a hash of the key: the rows stream once through memory into one file a part,
-and the parts are computed one after another, so that memory is bounded by the largest part.
+Small data is one part. Larger data is cut by a hash of the key: the rows stream once through memory into one
+file a part, and the parts are computed one after another, so that memory is bounded by the largest part.
 """
 
 from __future__ import annotations
@@ -117,7 +117,7 @@ def _spill(rows: pl.LazyFrame, part_of: pl.Expr, parts: int, folder: Path) -> li
         ):
             file = folder / f"{part}-{number}.arrow"
             piece.write_ipc(file)
-            files[int(part)].append(file)  # type: ignore[call-overload]
+            files[int(part)].append(file)
     return files
 
 

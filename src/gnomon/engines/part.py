@@ -9,6 +9,7 @@ import os
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
+from itertools import pairwise
 
 import numpy as np
 import polars as pl
@@ -75,11 +76,10 @@ def _chunks(layout: Layout, rows: Rows, q_code: Words, q_t: Words, q_at: Words) 
     workers = os.cpu_count() or 1
     pieces = 1 if n + q < _SMALL or workers == 1 else 2 * workers
     longer = rows.code if n > q else q_code
-    cuts = longer[np.linspace(0, len(longer), pieces, endpoint=False).astype(np.int64)] if len(longer) else []
-    codes = [*np.unique(cuts), np.iinfo(np.int64).max] if len(cuts) else []
-    if codes:
-        codes[0] = -1
-    for low, high in zip(codes[:-1], codes[1:], strict=True):
+    at = np.linspace(0, len(longer), pieces, endpoint=False).astype(np.int64)
+    cuts = np.unique(longer[at] if len(longer) else longer)[1:]
+    codes = [0, *cuts.tolist(), np.iinfo(np.int64).max]
+    for low, high in pairwise(codes):
         r0, r1 = np.searchsorted(rows.code, [low, high])
         q0, q1 = np.searchsorted(q_code, [low, high])
         if q1 > q0:

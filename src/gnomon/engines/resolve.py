@@ -1,7 +1,7 @@
 """Rows as read → rows in order: keys matched with the spine's, versions resolved, visibility told.
 
-The frames are in normal form (`plan.normal`). What is known at t, and which version counts, is decided here and in
-`kernels.order` and `kernels.bounds`, for every path that reads rows.
+The frames are in normal form (`plan.normal`). What is known at t, and which version counts, is decided here
+and in `kernels.order` and `kernels.bounds`, for every path that reads rows.
 """
 
 from __future__ import annotations
@@ -57,7 +57,8 @@ def orders(outputs: Sequence[Output]) -> bool:
 
 
 def match_keys(spine: pl.DataFrame, n: int, rows: pl.DataFrame, layout: Layout) -> tuple[Words, Words]:
-    """Number the keys: codes of the `n` spine rows (-1 for a null key) and of rows (-1 where the spine lacks the key).
+    """Number the keys: codes of the `n` spine rows (-1 for a null key) and of rows (-1 where the spine lacks
+    the key).
 
     Without key columns all have the same key; `spine` then has no columns, and so no height.
     """
@@ -89,6 +90,10 @@ def resolve(layout: Layout, frame: pl.DataFrame, code: Words, as_of: AsOf, outpu
     declared = columns.words(frame[KNOWN]) if layout.known_at is not None else NO_WORDS
     # A lag moves all rows alike, so that it needs no column; versions compare by it all the same.
     known = declared if len(declared) else (_later(time, layout.lag) if layout.lag else time)
+    if as_of == "latest" and len(declared):
+        # What is not known yet is the latest version all the same: its time must come before NEVER, which
+        # says that nothing replaces a row.
+        known = np.minimum(known, NEVER - 1)
     code = np.array(code)
     if isinstance(as_of, int):
         code[known > as_of] = -1
@@ -168,7 +173,9 @@ def _event_versions(layout: Layout, frame: pl.DataFrame, code: Words, known: Wor
 def _state_versions(
     layout: Layout, frame: pl.DataFrame, position: Words, code: Words, time: Words, known: Words
 ) -> tuple[Words, Words, int]:
-    """Resolve rows of one (key, event time): positions that stay, their until (or nothing), and the number of ties."""
+    """Resolve rows of one (key, event time): positions that stay, their until (or nothing), and the number
+    of ties.
+    """
     starts, ends = order.tied_runs(code, time, NO_WORDS)
     if not len(starts):
         return position, NO_WORDS, 0
@@ -213,7 +220,8 @@ def _sort_ties(
     if layout.event_id is not None:
         order.sort_runs(position, starts, ends, _id_ranks(frame[ID][at]), no_rank, no_rank)
     else:
-        # Equal rows stand in one run, so that their ordinals are those of their ids, whichever batches they came in.
+        # Equal rows stand in one run, so that their ordinals are those of their ids, whichever batches they
+        # came in.
         h1, h2 = row_hashes(frame[at], layout)
         order.sort_runs(position, starts, ends, NO_WORDS, h1, h2)
 

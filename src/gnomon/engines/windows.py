@@ -1,8 +1,9 @@
 """Sorted rows and sorted queries → values of aggregates, one chunk of keys at a time.
 
-Features that look at the same rows share the work. A *view* is one choice of (input, condition, nulls) among the chunk's
-rows; a *walk* is one choice of window over a view. Where the visible rows of every window lie side by side the walk is two
-bounds, else a tape of comings and goings (`kernels.bounds`); the kernels of both end in the same arithmetic.
+Features that look at the same rows share the work. A *view* is one choice of (input, condition, nulls) among
+the chunk's rows; a *walk* is one choice of window over a view. Where the visible rows of every window lie
+side by side the walk is two bounds, else a tape of comings and goings (`kernels.bounds`); the kernels of
+both end in the same arithmetic.
 """
 
 from __future__ import annotations
@@ -160,7 +161,8 @@ class View:
 class Walk:
     """How the rows of each window are met: ranges `lo, hi`, or a tape.
 
-    Where a walk has rearranged the view's rows (for limits), `taken` are the places in the view that it stands on.
+    Where a walk has rearranged the view's rows (for limits), `taken` are the places in the view that it
+    stands on.
     """
 
     view: View
@@ -215,7 +217,8 @@ def solve(
 ) -> None:
     """Compute all tasks for a chunk, writing into their results.
 
-    `lanes`: inputs of the part's sorted rows, then of the request's own rows by spine row. `wheres`: conditions alike.
+    `lanes`: inputs of the part's sorted rows, then of the request's own rows by spine row. `wheres`:
+    conditions alike.
     """
     for chosen in _grouped(tasks, lambda t: (t.input, t.where, t.keep_nulls)).values():
         view = _make_view(chunk, chosen[0], lanes, wheres)
@@ -269,8 +272,8 @@ def _make_walk(view: View, task: Output, lanes: Mapping[int, Lane], wheres: Mapp
         return Walk(view, lo, hi, xok=xok)
     if not len(xok):
         return Walk(view, bounds.limit_bounds(lo, hi, task.limit), hi)
-    # The request's own row takes a place in some windows and not in others, so that lower bounds can fall: windows
-    # are laid out one after another instead.
+    # The request's own row takes a place in some windows and not in others, so that lower bounds can fall:
+    # windows are laid out one after another instead.
     lo = _newest(lo, hi, task.limit, xok)
     ends = np.cumsum(hi - lo)
     taken = np.arange(ends[-1] if len(ends) else 0) + np.repeat(hi - ends, hi - lo)
@@ -278,10 +281,11 @@ def _make_walk(view: View, task: Output, lanes: Mapping[int, Lane], wheres: Mapp
 
 
 def _newest(lo: Words, hi: Words, limit: int, xok: Flags) -> Words:
-    return np.maximum(lo, hi - (limit - xok if len(xok) else limit))
+    held: Words = np.maximum(lo, hi - (limit - xok.astype(np.int64) if len(xok) else limit))
+    return held
 
 
-# --- families: what is computed in one pass over a walk -----------------------------------------------------------------
+# --- families: what is computed in one pass over a walk -----------------------------------------------------
 
 Tasks = Mapping[Output, Result]
 
@@ -341,7 +345,9 @@ def _moments(walk: Walk, tasks: Tasks) -> None:
 
 
 def _own_rows(walk: Walk, picked: Words) -> None:
-    """Kernels number the request's own rows by query of the chunk; rows of the part are numbered by spine row."""
+    """Kernels number the request's own rows by query of the chunk; rows of the part are numbered by spine
+    row.
+    """
     if len(walk.xok):
         mine = picked[walk.at]
         n = walk.view.chunk.n_part

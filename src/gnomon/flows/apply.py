@@ -83,8 +83,8 @@ class Plan:
 def make_plan(project: Project, definitions: Any, *, prune: bool = False) -> Plan:
     """Check definitions and compare them with the registry.
 
-    Raises: DefinitionError with all problems of all definitions at once: missing files and columns, wrong types, names
-    that collide, functions that depend on other rows.
+    Raises: DefinitionError with all problems of all definitions at once: missing files and columns, wrong
+            types, names that collide, functions that depend on other rows.
     """
     collected = collect(definitions)
     snapshot = project.registry.snapshot()
@@ -120,8 +120,8 @@ def make_plan(project: Project, definitions: Any, *, prune: bool = False) -> Pla
 def apply(project: Project, definitions: Any, *, prune: bool = False, message: str = "") -> Plan:
     """Make a plan and carry it out in one revision.
 
-    Raises: what `make_plan` raises; BreakingChange with every change that needs a new version; Conflict if somebody
-    else changed the same objects in between.
+    Raises: what `make_plan` raises; BreakingChange with every change that needs a new version; Conflict if
+            somebody else changed the same objects in between.
     """
     plan = make_plan(project, definitions, prune=prune)
     if plan.breaking:

@@ -1,7 +1,9 @@
-"""Compiled requests: what the online side needs to know to answer, read once from the documents of the groups.
+"""Compiled requests: what the online side needs to know to answer, read once from the documents of the
+groups.
 
-From which t on a table can answer what is decided here: rows before its horizon have been let go, rows before its start
-were never loaded, and a feature that is new may need inputs or a past that the table does not have.
+From which t on a table can answer what is decided here: rows before its horizon have been let go, rows
+before its start were never loaded, and a feature that is new may need inputs or a past that the table does
+not have.
 """
 
 from __future__ import annotations
@@ -99,7 +101,8 @@ def _make_ready(store: OnlineStore, job: Job) -> Ready:
     table = read_document(store, layout.ref).live
     if table is None or table.keys != keys_of(layout):
         return Ready(job, None, None, (), encoders, NEVER, defaults)
-    # A table from before a change of the group may lack lanes, or have them elsewhere: they are found by name.
+    # A table from before a change of the group may lack lanes, or have them elsewhere: they are found by
+    # name.
     place = {name: i for i, (name, _) in enumerate(table.shape.lanes)}
     moved, asked = [], []
     for i, output in enumerate(job.outputs):
@@ -143,7 +146,8 @@ def safe_t(job: Job, table: Table, output: Output) -> int:
 def unanswerable(ready: Ready, t: Instants) -> dict[int, Flags]:
     """Output → which rows cannot be answered at their t, for outputs that have such rows.
 
-    Raises: HorizonError where t is merely too old: rows that the answer needs were there and have been let go.
+    Raises: HorizonError where t is merely too old: rows that the answer needs were there and have been let
+            go.
     """
     job, table = ready.job, ready.table
     refused: dict[int, Flags] = {}

@@ -98,7 +98,9 @@ def _when(value: Any) -> str:
 
 
 def explain(project: Project, request: Request, keys: Mapping[str, Any], at: Any, as_of: AsOf) -> Explanation:
-    """Explain the one feature of `request`. Raises: UsageError for on-demand features; DataError for a wrong key."""
+    """Explain the one feature of `request`. Raises: UsageError for on-demand features; DataError for a wrong
+    key.
+    """
     if len(request.jobs) != 1 or request.steps:
         raise UsageError(
             f"`{request.columns[0].described}` is made by a function",

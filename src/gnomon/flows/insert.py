@@ -50,8 +50,8 @@ class Commit:
 def insert(project: Project, group: FeatureGroup, layout: Layout, frame: Any) -> Commit:
     """Commit the rows that are new. Doing it again changes nothing (SEMANTICS §2).
 
-    Raises: UsageError for a group with a source; DataError for columns and types that do not fit, and for an event id
-    that has two contents at one known_at. Nothing is written then.
+    Raises: UsageError for a group with a source; DataError for columns and types that do not fit, and for an
+            event id that has two contents at one known_at. Nothing is written then.
     """
     if group.source is not None:
         raise UsageError(
@@ -66,7 +66,8 @@ def insert(project: Project, group: FeatureGroup, layout: Layout, frame: Any) ->
     )
     normal = normalise(whole.lazy(), layout, with_content=True).collect()
     _check_ids(layout, normal)
-    # Without an id the content and its ordinal in this insert are the identity; with one, the content tells versions.
+    # Without an id the content and its ordinal in this insert are the identity; with one, the content tells
+    # versions.
     hashes = content_hashes if layout.event_id is not None or layout.kind == "state" else row_hashes
     h1, h2 = hashes(normal, layout)
     stamped = whole.with_columns(

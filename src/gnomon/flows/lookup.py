@@ -1,8 +1,8 @@
 """Lookup: keys → online rows → windows at t → on-demand functions → answers.
 
-What a group's table is may change under way (a rebuilt table takes the place of the old one): the store's epoch is read
-after the values, and if it has turned, the documents are read again and the question is asked once more. So an answer is
-all old or all new.
+What a group's table is may change under way (a rebuilt table takes the place of the old one): the store's
+epoch is read after the values, and if it has turned, the documents are read again and the question is asked
+once more. So an answer is all old or all new.
 """
 
 from __future__ import annotations
@@ -36,7 +36,9 @@ _NO_REQUEST = RequestRows()
 
 @dataclass
 class Answered:
-    """What a job or an on-demand function gave: for each output the values by row, and on demand what they mean."""
+    """What a job or an on-demand function gave: for each output the values by row, and on demand what they
+    mean.
+    """
 
     columns: list[list[Any]]
     codes: Callable[[], list[list[int]]]
@@ -96,7 +98,9 @@ class OnlineFeatures:
 
     @cached_property
     def event_times(self) -> list[list[Any]]:
-        """By row, in feature order: the event time of the key's newest visible row (UTC), None if there is none."""
+        """By row, in feature order: the event time of the key's newest visible row (UTC), None if there is
+        none.
+        """
         known = {id(a): [None if t == MIN else to_datetime(t) for t in a.times()] for a in self._answered}
         return [list(row) for row in zip(*(known[id(a)] for a in self._answered), strict=True)]
 
@@ -122,7 +126,9 @@ def lookup(
     at: Any,
     recompile: Callable[[], Compiled],
 ) -> OnlineFeatures:
-    """Answer. Raises: UsageError or DataError for questions that cannot be right; HorizonError for a t too old."""
+    """Answer. Raises: UsageError or DataError for questions that cannot be right; HorizonError for a t too
+    old.
+    """
     store = project.online
     keys, n = key_columns(entities, compiled.keys)
     fields = compiled.needed.read(request, n)

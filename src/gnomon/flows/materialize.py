@@ -1,7 +1,8 @@
 """Materialize: the rows of groups, from where they are kept, into the online store.
 
-Incremental by the source's parts: what a part holds is loaded once, rows beyond `end` in a later run. Merging is a union of
-row versions, so doing a thing twice is doing it once, and a run that was stopped anywhere goes on from there:
+Incremental by the source's parts: what a part holds is loaded once, rows beyond `end` in a later run.
+Merging is a union of row versions, so doing a thing twice is doing it once, and a run that was stopped
+anywhere goes on from there:
 
     1  choose       which parts, and which of their activations, are not in the table yet
     2  horizon      raise it in the document, so that nobody asks about what will be let go
@@ -137,12 +138,12 @@ def materialize(
 ) -> Report:
     """Bring the rows with an activation in [start, end) online, those that are not there yet.
 
-    A table has no holes: it is filled from where it ends, however late `start` is, and built anew where it begins after
-    `start`. A table that takes the place of another reaches as far as that one. What groups have left that are no longer
-    registered is removed.
+    A table has no holes: it is filled from where it ends, however late `start` is, and built anew where it
+    begins after `start`. A table that takes the place of another reaches as far as that one. What groups
+    have left that are no longer registered is removed.
 
-    Raises: Stopped, naming group and step and what is complete, if something fails half-way; Unavailable if another
-    process fills a group for too long.
+    Raises: Stopped, naming group and step and what is complete, if something fails half-way; Unavailable if
+            another process fills a group for too long.
     """
     if start >= end:
         raise UsageError(
@@ -194,7 +195,7 @@ def _group(
     return report
 
 
-# --- choose -------------------------------------------------------------------------------------------------------------
+# --- choose -------------------------------------------------------------------------------------------------
 
 
 def _choose(
@@ -231,8 +232,8 @@ def _source_text(group: FeatureGroup) -> str:
 
 
 def _still_good(table: Table, layout: Layout, reach: Reach, parts: Sequence[Part], start: int) -> bool:
-    """Whether rows can be added to the table: it has the group's shape, nothing that was loaded has changed or gone,
-    and what was let go is not needed now."""
+    """Whether rows can be added to the table: it has the group's shape, nothing that was loaded has changed
+    or gone, and what was let go is not needed now."""
     if table.shape != shape_of(layout) or table.keys != keys_of(layout) or start < table.start:
         return False
     farther = layout.span is None or (table.span is not None and layout.span > table.span)
@@ -255,7 +256,7 @@ def _is_rebuild(store: OnlineStore, ref: str, table: Table) -> bool:
     return live is not None and live.name != table.name
 
 
-# --- horizon ------------------------------------------------------------------------------------------------------------
+# --- horizon ------------------------------------------------------------------------------------------------
 
 
 def _raise_horizon(
@@ -320,7 +321,7 @@ def _publish(store: OnlineStore, layout: Layout, table: Table) -> None:
         store.drop(name)
 
 
-# --- load ---------------------------------------------------------------------------------------------------------------
+# --- load ---------------------------------------------------------------------------------------------------
 
 
 def _load(
@@ -332,7 +333,7 @@ def _load(
     report.ignored += count_ignored(raw, layout)
     frame = collect_rows(normalise(raw, layout, with_content=not stored, keep=stored), layout.ref)
     # Ordinals of equal rows count over the whole part, so ids come before the interval is cut out.
-    h1, h2 = _hashes(layout, frame)
+    hashes = _hashes(layout, frame)
     known = (
         columns.words(frame[KNOWN])
         if layout.known_at is not None
@@ -347,7 +348,7 @@ def _load(
     report.rows += len(at)
     if not len(at):
         return ALWAYS
-    keys, rows = _flat(layout, frame, known, h1, h2, at)
+    keys, rows = _flat(layout, frame, known, hashes, at)
     retention = Retention(table.horizon, table.watermark)
     _write(project.online, layout, table, keys, rows, retention, report)
     told = known[at][known[at] != NEVER]
@@ -355,7 +356,9 @@ def _load(
 
 
 def _has_stored_ids(layout: Layout) -> bool:
-    """Whether rows got their ids when they were inserted: a file of the table need not be what one insert brought."""
+    """Whether rows got their ids when they were inserted: a file of the table need not be what one insert
+    brought.
+    """
     return layout.cached and layout.kind == "event" and layout.event_id is None
 
 
@@ -368,7 +371,7 @@ def _hashes(layout: Layout, frame: pl.DataFrame) -> Hashes:
 
 
 def _flat(
-    layout: Layout, frame: pl.DataFrame, known: Words, h1: Words, h2: Words, at: Words
+    layout: Layout, frame: pl.DataFrame, known: Words, hashes: Hashes, at: Words
 ) -> tuple[list[bytes], codec.FlatRows]:
     """The rows `at`, by key, keys in the order of their bytes."""
     chosen = frame if len(at) == len(frame) else frame[at]
@@ -378,19 +381,19 @@ def _flat(
     source = at[perm]
     key_start = np.zeros(len(keys) + 1, np.int64)
     np.cumsum(np.bincount(codes, minlength=len(keys)), out=key_start[1:])
-    hashes = np.stack([h1[source].view(np.int64), h2[source].view(np.int64)], axis=1).reshape(-1)
+    content = np.stack([half[source].view(np.int64) for half in hashes], axis=1).reshape(-1)
     lanes = [lane(i) for i in range(len(layout.inputs))]
     ids = [ID] if layout.event_id is not None else []
     # One pass over all columns, which Polars shares out among threads.
     moved = chosen.select(pl.col(lanes + ids).gather(pl.Series(perm)))
-    row_id: Column = encode(moved[ID]) if ids else WordColumn(hashes, 2)
+    row_id: Column = encode(moved[ID]) if ids else WordColumn(content, 2)
     rows = codec.fresh(
         key_start,
         time[perm],
         known[source],
         row_id,
         tuple(encode(moved[name]) for name in lanes),
-        content=hashes if ids else np.empty(0, np.int64),
+        content=content if ids else np.empty(0, np.int64),
     )
     return keys, rows
 
@@ -426,7 +429,8 @@ def _write(
         if fresh:
             merged = merge(shape, codec.nothing(shape, len(keys)), rows, retention)
             buffer, offsets = codec.pack(shape, merged.rows)
-            # Copies: a million views of one buffer keep the garbage collector busy for longer than copying takes.
+            # Copies: a million views of one buffer keep the garbage collector busy for longer than copying
+            # takes.
             view, bounds = buffer.tobytes(), offsets.tolist()
             store.load(
                 table.name, ((k, view[a:b]) for k, a, b in zip(keys, bounds, bounds[1:], strict=False))
@@ -439,8 +443,8 @@ def _write(
                 emit(Progress("materialize", layout.ref, last, len(keys), "keys"))
     except IdConflict as conflict:
         raise DataError(
-            f"event_id `{layout.event_id}` of group `{layout.name}` is not unique: {len(conflict.keys):,} keys have an id "
-            "with two contents known at the same time",
+            f"event_id `{layout.event_id}` of group `{layout.name}` is not unique: {len(conflict.keys):,} keys "
+            "have an id with two contents known at the same time",
             hint=conflict.hint,
         ) from None
     report.keys += len(keys)

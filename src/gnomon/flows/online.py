@@ -1,8 +1,8 @@
 """The online side of a group: which table holds its rows, how far back they reach, and how they lie there.
 
-For each group one small document tells what is true: the table, what was loaded, the horizon. The document is written
-after the data that it tells of; a table is published whole by naming it there. `EPOCH` changes with every document, so that
-one look tells a reader whether what it knows is still so.
+For each group one small document tells what is true: the table, what was loaded, the horizon. The document
+is written after the data that it tells of; a table is published whole by naming it there. `EPOCH` changes
+with every document, so that one look tells a reader whether what it knows is still so.
 """
 
 from __future__ import annotations

@@ -74,7 +74,9 @@ def plan_reading(
 
 
 def _stretch(layout: Layout, outputs: Sequence[Output], first_t: int, last_t: int) -> tuple[int, int]:
-    """Event times that can matter. With event ids every version of a row matters, whenever it says it happened."""
+    """Event times that can matter. With event ids every version of a row matters, whenever it says it
+    happened.
+    """
     if layout.event_id is not None and layout.kind == "event":
         return ALWAYS, NEVER
     if layout.kind == "state":

@@ -1,4 +1,5 @@
-"""Request: what is asked for, resolved — which groups, in which roles, which functions after them, in which order.
+"""Request: what is asked for, resolved — which groups, in which roles, which functions after them, in which
+order.
 
 The same request serves a training set and an online answer; it is made once and cached by the store.
 """
@@ -123,7 +124,8 @@ class Request:
 
 
 def resolve_request(project: Project, snapshot: Snapshot, features: Any) -> Request:
-    """Resolve a service, its name, or a list of features (`"group:feature"`, `"group@2:feature"`, selections, functions).
+    """Resolve a service, its name, or a list of features (`"group:feature"`, `"group@2:feature"`,
+    selections, functions).
 
     Raises: NotFound with the nearest name.
     """

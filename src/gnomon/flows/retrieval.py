@@ -21,7 +21,9 @@ from gnomon.time import ALWAYS, NEVER, show, show_duration
 
 
 class Retrieval:
-    """The answer to `get_historical_features`. Lazy: nothing is read before a result is asked for, and then once."""
+    """The answer to `get_historical_features`. Lazy: nothing is read before a result is asked for, and then
+    once.
+    """
 
     def __init__(self, project: Project, question: Question) -> None:
         self._project = project
@@ -41,7 +43,9 @@ class Retrieval:
         return self._computed.frame
 
     def to_pandas(self) -> Any:
-        """A pandas frame; integers with nulls stay integers. Raises: MissingDependency without pandas and pyarrow."""
+        """A pandas frame; integers with nulls stay integers. Raises: MissingDependency without pandas and
+        pyarrow.
+        """
         plugins.require("pandas", extra="pandas", purpose="to_pandas()")
         plugins.require("pyarrow", extra="pandas", purpose="to_pandas()")
         return self.to_polars().to_pandas(use_pyarrow_extension_array=True)
@@ -80,8 +84,9 @@ class Retrieval:
     def explain(self) -> str:
         """What will be read, and how each feature is computed, in words."""
         q = self._question
+        shown = q.as_of if isinstance(q.as_of, str) else show(q.as_of)
         lines = [
-            f"{len(q.spine):,} rows of spine, time `{q.timestamp}`, as of {q.as_of if isinstance(q.as_of, str) else show(q.as_of)}",
+            f"{len(q.spine):,} rows of spine, time `{q.timestamp}`, as of {shown}",
             f"revision {q.request.revision}, {q.request.label}",
         ]
         first, last = (int(q.t.min()), int(q.t.max())) if len(q.t) else (0, 0)

@@ -22,9 +22,11 @@ def table_name(group: FeatureGroup) -> str:
 
 
 def declared_columns(group: FeatureGroup) -> dict[str, DType]:
-    """The columns of a cached group with their types, as its definition tells them: keys, times, id, and content.
+    """The columns of a cached group with their types, as its definition tells them: keys, times, id, and
+    content.
 
-    A column that only aggregates or expressions use must stand in `schema`; what is missing shows when a layout is made.
+    A column that only aggregates or expressions use must stand in `schema`; what is missing shows when a
+    layout is made.
     """
     columns = dict(group.keys)
     schema = dict(group.schema)

@@ -50,7 +50,7 @@ class Computed:
 def read_as_of(value: object) -> AsOf:
     """`"known"`, `"latest"`, or an instant. Raises: UsageError."""
     if value in ("known", "latest"):
-        return value  # type: ignore[return-value]
+        return value
     if value == "served":
         raise UsageError(
             'as_of="served" needs logged answers, which this release does not keep yet',
@@ -155,7 +155,8 @@ def _check_type(found: DType, declared: DType, name: str, who: str) -> None:
     from_number = found.is_numeric() and declared.is_numeric()
     if found != declared and not from_number and type(found) is not type(declared) and found != pl.Null():
         raise DataError(
-            f"the request value `{name}` is {dtype_text(found)}, on-demand function `{who}` wants {dtype_text(declared)}"
+            f"the request value `{name}` is {dtype_text(found)}, "
+            f"on-demand function `{who}` wants {dtype_text(declared)}"
         )
 
 

@@ -1,4 +1,6 @@
-"""Types that tables cannot hold ↔ types that they can. What went in comes out, of the same type and to the bit."""
+"""Types that tables cannot hold ↔ types that they can. What went in comes out, of the same type and to the
+bit.
+"""
 
 from __future__ import annotations
 
@@ -12,7 +14,8 @@ def storable(dtype: DType) -> DType:
     if dtype.is_unsigned_integer() or isinstance(dtype, pl.Duration | pl.Time):
         return pl.Int64()
     if isinstance(dtype, pl.Datetime):
-        # Finer than a table can hold: its ticks. Coarser and other time zones: the same instant, put back on reading.
+        # Finer than a table can hold: its ticks. Coarser and other time zones: the same instant, put back on
+        # reading.
         return (
             pl.Int64() if dtype.time_unit == "ns" else pl.Datetime("us", "UTC" if dtype.time_zone else None)
         )

@@ -1,7 +1,8 @@
 """Row identity: the 128-bit hash of a row's content (SEMANTICS §2).
 
-Content is the key, the event time, the declared known_at and the raw columns that the group uses, each encoded by type
-and width-free: an Int32 5 and an Int64 5 are the same content. The hashes are stored, so they never change.
+Content is the key, the event time, the declared known_at and the raw columns that the group uses, each
+encoded by type and width-free: an Int32 5 and an Int64 5 are the same content. The hashes are stored, so
+they never change.
 """
 
 from __future__ import annotations
@@ -35,7 +36,8 @@ def content_hashes(frame: pl.DataFrame, layout: Layout) -> Hashes:
 
 
 def row_hashes(frame: pl.DataFrame, layout: Layout, batch: pl.Series | None = None) -> Hashes:
-    """Content hashes with the ordinal among identical rows of one batch mixed in: the ids of rows without an event id.
+    """Content hashes with the ordinal among identical rows of one batch mixed in: the ids of rows without an
+    event id.
 
     `batch` tells which file or insert each row came with; None means all came together.
     """

@@ -1,9 +1,9 @@
 """Keys as bytes: how a key is named in every online store.
 
-The parts of a composite key stand one after another. A number, time or Boolean is 8 bytes, big-endian with the sign bit
-turned, so that bytes order as numbers do. Text and bytes are themselves in the last place; before it, each zero byte is
-followed by 0xFF and the part ends with two zero bytes, so that ("a", "bc") and ("ab", "c") differ. The types are the
-entity's, so that no value needs a mark of its type.
+The parts of a composite key stand one after another. A number, time or Boolean is 8 bytes, big-endian with
+the sign bit turned, so that bytes order as numbers do. Text and bytes are themselves in the last place;
+before it, each zero byte is followed by 0xFF and the part ends with two zero bytes, so that ("a", "bc") and
+("ab", "c") differ. The types are the entity's, so that no value needs a mark of its type.
 """
 
 from __future__ import annotations

@@ -1,8 +1,9 @@
-"""Layout: a group with the types of its source's columns resolved — what to read, what to keep, what to compute.
+"""Layout: a group with the types of its source's columns resolved — what to read, what to keep, what to
+compute.
 
-A layout is made once from a group and a schema, and used alike by training, materialization and lookup. Its *inputs* are
-the distinct evaluated columns (a raw column, an expression, a condition) that features need; its *outputs* are the
-features, each naming its inputs by position.
+A layout is made once from a group and a schema, and used alike by training, materialization and lookup. Its
+*inputs* are the distinct evaluated columns (a raw column, an expression, a condition) that features need;
+its *outputs* are the features, each naming its inputs by position.
 """
 
 from __future__ import annotations
@@ -337,7 +338,9 @@ def _same_kind_of_key(found: DType, declared: DType) -> bool:
 
 
 def castable(found: DType, declared: DType) -> bool:
-    """Whether a column may be declared as another type: nothing can be lost but what a strict cast would report."""
+    """Whether a column may be declared as another type: nothing can be lost but what a strict cast would
+    report.
+    """
     if found == declared or isinstance(found, pl.Null):
         return True
     if found.is_integer():

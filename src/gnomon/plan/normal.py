@@ -1,9 +1,9 @@
 """The normal form of rows: whatever a source's columns are called, from here on they are called the same.
 
-`__k0 __k1 …` key columns, cast to the entity's types; `__t` event time, int64 µs, never null; `__known` the declared
-known_at, int64 µs, `NEVER` where it is not known yet; `__id` the event id; `__x0 __x1 …` the layout's inputs, evaluated;
-`__c0 …` the raw content columns, only where row hashes are wanted. Rows with a null key or time are left out, and counted
-by `count_ignored`.
+`__k0 __k1 …` key columns, cast to the entity's types; `__t` event time, int64 µs, never null; `__known` the
+declared known_at, int64 µs, `NEVER` where it is not known yet; `__id` the event id; `__x0 __x1 …` the
+layout's inputs, evaluated; `__c0 …` the raw content columns, only where row hashes are wanted. Rows with a
+null key or time are left out, and counted by `count_ignored`.
 """
 
 from __future__ import annotations
@@ -51,7 +51,9 @@ class Ignored:
 
 
 def micros(column: pl.Expr, dtype: pl.DataType) -> pl.Expr:
-    """A time column as int64 microseconds UTC, floored. Null stays null; text that is no time becomes an error."""
+    """A time column as int64 microseconds UTC, floored. Null stays null; text that is no time becomes an
+    error.
+    """
     if isinstance(dtype, pl.Datetime):
         ticks = column.to_physical()
         return {"ns": ticks // 1000, "us": ticks, "ms": ticks * 1000}[dtype.time_unit]

@@ -42,7 +42,8 @@ class FileReader(SourceReader):
         elif path.is_file():
             found = [path]
         else:
-            found = [Path(p) for p in glob.glob(self.location, recursive=True) if Path(p).is_file()]
+            # Not Path.glob, which takes no absolute pattern.
+            found = [Path(p) for p in glob.glob(self.location, recursive=True) if Path(p).is_file()]  # noqa: PTH207
         if not found:
             raise DataError(
                 f"source `{self.name}`: nothing to read at `{self.source.path}`",

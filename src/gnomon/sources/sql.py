@@ -20,8 +20,8 @@ _SCHEMA_ROWS = 10_000
 class SQLReader(SourceReader):
     """Reads an `SQLSource`. SQLite paths are relative to `root`, the project's folder.
 
-    A query has one part. With a known_at column it grows: what became known since the last run is new. Without one nothing
-    tells what has changed, and it is read whole in each run.
+    A query has one part. With a known_at column it grows: what became known since the last run is new.
+    Without one nothing tells what has changed, and it is read whole in each run.
     """
 
     def __init__(self, source: SQLSource, root: Path) -> None:
