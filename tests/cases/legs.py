@@ -74,6 +74,15 @@ def backwards(case: Case, folder: Path) -> Iterator[tuple[Ask, Answers]]:
         yield from _trained(store, case, case.group)
 
 
+def parts(case: Case, folder: Path) -> Iterator[tuple[Ask, Answers]]:
+    """The local engine with so little memory that it cuts the keys into parts."""
+    with gn.Store(engine="local://?memory=1KB") as store:
+        store.apply([case.group])
+        for batch in case.batches:
+            store.insert(case.group, case.table(batch))
+        yield from _trained(store, case, case.group)
+
+
 def _trained(store: gn.Store, case: Case, group: gn.FeatureGroup) -> Iterator[tuple[Ask, Answers]]:
     types = {output.name: output.dtype for output in case.layout.outputs}
     for ask in case.asks:
@@ -175,7 +184,7 @@ def overflows(answers: Answers) -> bool:
     return any(value is OVERFLOW for row in answers for value in row.values())
 
 
-TRAINING: dict[str, Leg] = {"files": files, "table": table, "backwards": backwards}
+TRAINING: dict[str, Leg] = {"files": files, "table": table, "backwards": backwards, "parts": parts}
 ONLINE: dict[str, OnlineLeg] = {
     "memory": OnlineLeg("memory://", live=True),
     "memory, asked later": OnlineLeg("memory://", live=False),

@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from gnomon.engines import part
 from gnomon.errors import ComputeError
 from gnomon.testing.reference import OVERFLOW, historical, same
 from gnomon.testing.strategies import Case, event_cases, state_cases
@@ -34,6 +35,14 @@ def check(case: Case, as_of: Any) -> None:
 @settings(max_examples=300)
 def test_aggregates_equal_the_reference(case: Case, as_of: Any) -> None:
     check(case, as_of)
+
+
+@given(event_cases(), READINGS)
+@settings(max_examples=60)
+def test_pieces_and_threads_leave_no_trace(case: Case, as_of: Any) -> None:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(part, "_SMALL", 0)
+        check(case, as_of)
 
 
 @given(state_cases(), READINGS)
