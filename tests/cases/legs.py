@@ -6,7 +6,10 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 import gnomon as gn
+from gnomon.engines import local
 from gnomon.testing.reference import OVERFLOW, Answered, historical, online
 from gnomon.time import instant
 from tests.cases.case import Ask, Case, Row
@@ -36,24 +39,34 @@ def reference(case: Case, folder: Path) -> Iterator[tuple[Ask, Answers]]:
 
 def files(case: Case, folder: Path) -> Iterator[tuple[Ask, Answers]]:
     """The local engine over Parquet files read in place, one a batch."""
-    data = folder / "data"
-    data.mkdir()
-    for i, batch in enumerate(case.batches):
-        case.table(batch).write_parquet(data / f"{i}.parquet")
-    declared = case.group
-    source = gn.FileSource(
-        "rows",
-        str(data),
-        format="parquet",
-        timestamp="t",
-        known_at=declared.known_at,
-        event_id=declared.event_id,
-        lag=declared.lag,
-    )
-    group = case.in_place(source)
+    group = _in_place(case, folder)
+    for i in range(len(case.batches)):
+        _write_file(case, folder, i)
     with gn.Store() as store:
         store.apply([group])
         yield from _trained(store, case, group)
+
+
+def _in_place(case: Case, folder: Path) -> gn.FeatureGroup:
+    """The case's group over a folder of files, of which there is an empty one."""
+    (folder / "data").mkdir()
+    case.table([]).write_parquet(folder / "data" / "empty.parquet")
+    declared = case.group
+    return case.in_place(
+        gn.FileSource(
+            "rows",
+            str(folder / "data"),
+            format="parquet",
+            timestamp="t",
+            known_at=declared.known_at,
+            event_id=declared.event_id,
+            lag=declared.lag,
+        )
+    )
+
+
+def _write_file(case: Case, folder: Path, i: int) -> None:
+    case.table(case.batches[i]).write_parquet(folder / "data" / f"{i}.parquet")
 
 
 def table(case: Case, folder: Path) -> Iterator[tuple[Ask, Answers]]:
@@ -75,8 +88,9 @@ def backwards(case: Case, folder: Path) -> Iterator[tuple[Ask, Answers]]:
 
 
 def parts(case: Case, folder: Path) -> Iterator[tuple[Ask, Answers]]:
-    """The local engine with so little memory that it cuts the keys into parts."""
-    with gn.Store(engine="local://?memory=1KB") as store:
+    """The local engine with so little memory that it cuts the keys into parts, two a row."""
+    with pytest.MonkeyPatch.context() as patch, gn.Store(engine="local://?memory=1KB") as store:
+        patch.setattr(local, "_WORKING", 2000)
         store.apply([case.group])
         for batch in case.batches:
             store.insert(case.group, case.table(batch))
@@ -97,18 +111,24 @@ class OnlineLeg:
     """An online store: insert a batch and materialize, batch by batch, then ask.
 
     `live`: before each question, what is known by then is materialized; else everything is, before the first.
+    `in_place`: batches are files in the place of inserts.
     """
 
-    def __init__(self, url: str, *, live: bool) -> None:
+    def __init__(self, url: str, *, live: bool, in_place: bool = False) -> None:
         self.url = url
         self.live = live
+        self.in_place = in_place
 
     def __call__(self, case: Case, folder: Path) -> Iterator[tuple[Ask, list[Answered]]]:
         now = -LATER
         with gn.Store(online=self.url.format(folder=folder), clock=lambda: now) as store:
-            store.apply([case.group])
-            for batch in case.batches:
-                store.insert(case.group, case.table(batch))
+            group = _in_place(case, folder) if self.in_place else case.group
+            store.apply([group])
+            for i, batch in enumerate(case.batches):
+                if self.in_place:
+                    _write_file(case, folder, i)
+                else:
+                    store.insert(group, case.table(batch))
                 now = _start(case) if self.live else _end(case)
                 store.materialize()
             for ask in case.asks:
@@ -119,28 +139,29 @@ class OnlineLeg:
                     if self.live:
                         now = max(now, t + LATER)
                         store.materialize()
-                    found = self._ask(store, case, [ask.spine[i] for i in places], t)
+                    found = _asked(store, group, [ask.spine[i] for i in places], t)
                     answers.update(zip(places, found, strict=True))
                 yield ask, [answers[i] for i in range(len(ask.spine))]
 
-    def _ask(self, store: gn.Store, case: Case, rows: Sequence[Row], t: int) -> list[Answered]:
-        keys = case.group.key_names
-        fields = {name for row in rows for name in row} - {*keys, "t"}
-        found = store.get_online_features(
-            [case.group],
-            [{name: row.get(name) for name in keys} for row in rows],
-            request={name: [row.get(name) for row in rows] for name in sorted(fields)} or None,
-            at=t,
+
+def _asked(store: gn.Store, group: gn.FeatureGroup, rows: Sequence[Row], t: int) -> list[Answered]:
+    names, keys = group.feature_names, group.key_names
+    fields = {name for row in rows for name in row} - {*keys, "t"}
+    found = store.get_online_features(
+        [group],
+        [{name: row.get(name) for name in keys} for row in rows],
+        request={name: [row.get(name) for row in rows] for name in sorted(fields)} or None,
+        at=t,
+    )
+    values = found.to_dict()
+    return [
+        Answered(
+            {name: values[name][i] for name in names},
+            dict(zip(names, found.statuses[i], strict=True)),
+            _only(found.event_times[i]),
         )
-        values, names = found.to_dict(), case.group.feature_names
-        return [
-            Answered(
-                {name: values[name][i] for name in names},
-                dict(zip(names, found.statuses[i], strict=True)),
-                _only(found.event_times[i]),
-            )
-            for i in range(len(rows))
-        ]
+        for i in range(len(rows))
+    ]
 
 
 def _only(times: Sequence[Any]) -> int | None:
@@ -188,5 +209,6 @@ TRAINING: dict[str, Leg] = {"files": files, "table": table, "backwards": backwar
 ONLINE: dict[str, OnlineLeg] = {
     "memory": OnlineLeg("memory://", live=True),
     "memory, asked later": OnlineLeg("memory://", live=False),
+    "memory, from files": OnlineLeg("memory://", live=True, in_place=True),
     "lmdb": OnlineLeg("lmdb://{folder}/online", live=False),
 }
