@@ -156,3 +156,8 @@ def not_found(kind: str, name: str, known: Iterable[str], *, at: str | None = No
     else:
         hint = f"there is no {kind.lower()} yet"
     return NotFound(f"{kind} `{name}` not found", at=at, hint=hint)
+
+
+def counted(n: int, noun: str) -> str:
+    """`1 row`, `2,000 rows`."""
+    return f"{n:,} {noun}" if n == 1 else f"{n:,} {noun}s"

@@ -56,11 +56,22 @@ def as_dtype(value: Any) -> DType:
             value = value()
     if isinstance(value, pl.Categorical | pl.Enum):
         return pl.String()
-    if isinstance(value, pl.DataType) and not isinstance(value, pl.Object | pl.Unknown):
+    if isinstance(value, pl.DataType) and _has_meaning(value):
         return value
     raise UsageError(
         f"`{value!r}` is not a type",
         hint="use a Polars type such as pl.Float64, or int, float, str, bool, datetime, bytes",
+    )
+
+
+def _has_meaning(dtype: DType) -> bool:
+    """Whether values of the type, at any depth, can be read, computed with and kept."""
+    if isinstance(dtype, pl.List | pl.Array):
+        return _has_meaning(dtype.inner)  # type: ignore[arg-type]
+    if isinstance(dtype, pl.Struct):
+        return all(_has_meaning(field.dtype) for field in dtype.fields)  # type: ignore[arg-type]
+    return str(dtype) in _SIMPLE or isinstance(
+        dtype, pl.Datetime | pl.Duration | pl.Decimal | pl.Categorical | pl.Enum
     )
 
 

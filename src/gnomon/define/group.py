@@ -286,5 +286,6 @@ class Selection(Definition):
 
     @property
     def full_name(self) -> str:
-        """`group__feature`, with the prefix in front."""
-        return f"{self.prefix}{self.group.name}__{self.feature}"
+        """`group__feature`, with the prefix in front; without one, the columns that keys are read from instead."""
+        role = self.prefix or "".join(f"{column}_" for _, column in self.keys)
+        return f"{role}{self.group.name}__{self.feature}"

@@ -19,10 +19,11 @@ from gnomon.columns import NO_WORDS, Flags, Words
 from gnomon.engines.lanes import Lane, gather, masked, series
 from gnomon.engines.resolve import AsOf, Rows, match_keys, resolve
 from gnomon.engines.windows import LISTS, SELECTIONS, Chunk, Result, make_result, newest, solve
-from gnomon.errors import ComputeError
+from gnomon.errors import ComputeError, counted
 from gnomon.kernels import order, sums
 from gnomon.plan.layout import NONE, Layout, Output
 from gnomon.plan.normal import lane
+from gnomon.types import dtype_text
 
 _SMALL = 20_000
 """Rows and queries that are not worth a second thread."""
@@ -185,8 +186,8 @@ def _column(
     failed = result.ok == 2
     if failed.any():
         raise ComputeError(
-            f"feature `{output.name}` of `{layout.ref}` cannot be computed for {int(failed.sum()):,} rows: "
-            f"the {output.function} does not fit {output.dtype}",
+            f"feature `{output.name}` of `{layout.ref}` cannot be computed for {counted(int(failed.sum()), 'row')}: "
+            f"the {output.function} does not fit {dtype_text(output.dtype)}",
             at=f"spine row {int(np.argmax(failed))}, key {_key_text(layout, spine, int(np.argmax(failed)))}",
             hint='a smaller window, or a wider type: expr="CAST(… AS DOUBLE)"',
         )

@@ -89,7 +89,7 @@ def resolve(layout: Layout, frame: pl.DataFrame, code: Words, as_of: AsOf, outpu
     time = columns.words(frame[TIME])
     declared = columns.words(frame[KNOWN]) if layout.known_at is not None else NO_WORDS
     # A lag moves all rows alike, so that it needs no column; versions compare by it all the same.
-    known = declared if len(declared) else (_later(time, layout.lag) if layout.lag else time)
+    known = declared if len(declared) else (later(time, layout.lag) if layout.lag else time)
     if as_of == "latest" and len(declared):
         # What is not known yet is the latest version all the same: its time must come before NEVER, which
         # says that nothing replaces a row.
@@ -120,7 +120,7 @@ def resolve(layout: Layout, frame: pl.DataFrame, code: Words, as_of: AsOf, outpu
     return Rows(position, rows_code, rows_time, rows_known, rows_until, ties)
 
 
-def _later(time: Words, lag: int) -> Words:
+def later(time: Words, lag: int) -> Words:
     return np.where(time > NEVER - lag, NEVER, time + lag)
 
 

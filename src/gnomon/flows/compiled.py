@@ -21,7 +21,7 @@ from gnomon.errors import HorizonError
 from gnomon.flows.online import EPOCH, Table, keys_of, lane_name, read_document
 from gnomon.flows.project import Project
 from gnomon.flows.question import Instants, Needed, needed_fields
-from gnomon.flows.request import Job, Request
+from gnomon.flows.request import Job, Request, literal
 from gnomon.online.program import Program, make_program
 from gnomon.plan.keys import Encode, part_encoder
 from gnomon.plan.layout import NONE, Output
@@ -96,7 +96,9 @@ def compile_request(project: Project, request: Request, full_names: bool) -> Com
 def _make_ready(store: OnlineStore, job: Job) -> Ready:
     layout = job.layout
     last = len(layout.keys) - 1
-    defaults = tuple((i, o.default) for i, o in enumerate(job.outputs) if o.default is not None)
+    defaults = tuple(
+        (i, literal(o.default, o.dtype)[0]) for i, o in enumerate(job.outputs) if o.default is not None
+    )
     encoders = tuple(part_encoder(dtype, i == last) for i, (_, dtype) in enumerate(layout.keys))
     table = read_document(store, layout.ref).live
     if table is None or table.keys != keys_of(layout):

@@ -11,7 +11,7 @@ import polars as pl
 
 from gnomon.engines.part import Spine, answer
 from gnomon.engines.resolve import AsOf, match_keys, resolve
-from gnomon.errors import DataError, UsageError
+from gnomon.errors import DataError, UsageError, counted
 from gnomon.flows.project import Project
 from gnomon.flows.read import collect_rows
 from gnomon.flows.request import Job, Request, with_default
@@ -56,7 +56,7 @@ class Explanation:
             f"{self.feature} of {shown_key} at {show(self.at)} = {self.value!r} ({dtype_text(self.dtype)})",
             f"  {self.how}",
             f"  from {low} to {show(self.until)}",
-            f"  {len(self.counted):,} of the key's {len(self.rows):,} rows count",
+            f"  {len(self.counted):,} of the key's {counted(len(self.rows), 'row')} count",
         ]
         near = self._near()
         if len(near) < len(self.rows):

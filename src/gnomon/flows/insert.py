@@ -12,6 +12,7 @@ from gnomon.define.group import FeatureGroup
 from gnomon.errors import DataError, UsageError, nearest
 from gnomon.events import Inserted, Step, emit
 from gnomon.flows.project import Project
+from gnomon.flows.read import collect_rows
 from gnomon.flows.table import HASHES, declared_columns, table_name
 from gnomon.frames import to_polars
 from gnomon.plan.identity import content_hashes, row_hashes
@@ -64,7 +65,7 @@ def insert(project: Project, group: FeatureGroup, layout: Layout, frame: Any) ->
     whole = rows.filter(
         pl.all_horizontal(pl.col(c).is_not_null() for c in (*layout.key_names, layout.timestamp))
     )
-    normal = normalise(whole.lazy(), layout, with_content=True).collect()
+    normal = collect_rows(normalise(whole.lazy(), layout, with_content=True), layout.ref)
     _check_ids(layout, normal)
     # Without an id the content and its ordinal in this insert are the identity; with one, the content tells
     # versions.

@@ -26,7 +26,8 @@ from gnomon.abc.online import OnlineStore
 from gnomon.abc.source import Part, SourceReader
 from gnomon.columns import Words
 from gnomon.define.group import FeatureGroup
-from gnomon.errors import DataError, GnomonError, Stopped, UsageError
+from gnomon.engines.resolve import later
+from gnomon.errors import DataError, GnomonError, Stopped, UsageError, counted
 from gnomon.events import Materialized, Progress, Step, emit
 from gnomon.flows.forget import forget_removed
 from gnomon.flows.online import (
@@ -337,7 +338,7 @@ def _load(
     known = (
         columns.words(frame[KNOWN])
         if layout.known_at is not None
-        else columns.words(frame[TIME]) + layout.lag
+        else later(columns.words(frame[TIME]), layout.lag)
     )
     active = np.maximum(columns.words(frame[TIME]), known)
     wanted = active < piece.end if piece.end != NEVER else np.ones(len(frame), bool)
@@ -443,8 +444,8 @@ def _write(
                 emit(Progress("materialize", layout.ref, last, len(keys), "keys"))
     except IdConflict as conflict:
         raise DataError(
-            f"event_id `{layout.event_id}` of group `{layout.name}` is not unique: {len(conflict.keys):,} keys "
-            "have an id with two contents known at the same time",
+            f"event_id `{layout.event_id}` of group `{layout.name}` is not unique: {counted(len(conflict.keys), 'key')} "
+            "with an id of two contents known at the same time",
             hint=conflict.hint,
         ) from None
     report.keys += len(keys)
@@ -474,7 +475,7 @@ def _update(
         buffer, offsets = codec.pack(shape, merged.rows)
         # A store may ask again for the same keys: what the last answer did is what was done.
         done[positions[0]] = merged
-        view, bounds = memoryview(buffer), offsets.tolist()
+        view, bounds = buffer.data, offsets.tolist()
         return [view[a:b] for a, b in pairwise(bounds)]
 
     store.update(table, here, combine)

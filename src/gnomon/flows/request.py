@@ -99,17 +99,20 @@ class Request:
         Raises: UsageError that names both, if a name is used twice.
         """
         owners = dict.fromkeys(taken, "a column of the spine")
+        idents: dict[str, Ident] = {}
         chosen = []
         for column in self.columns:
             name = column.full_name if full_names else column.name
             if name in owners:
                 raise UsageError(
                     f"the output name `{name}` is used twice: by {owners[name]} and by `{column.described}`",
-                    hint="ask with full_names=True, which gives group__feature"
+                    hint=f"`{column.described}` is asked for twice: leave one out, or use group.renamed(prefix=…)"
+                    if idents.get(name) == column.ident
+                    else "ask with full_names=True, which gives group__feature, or use group.renamed(prefix=…)"
                     if not full_names
                     else "use group.renamed(prefix=…), or rename the column of the spine",
                 )
-            owners[name] = f"`{column.described}`"
+            owners[name], idents[name] = f"`{column.described}`", column.ident
             chosen.append(name)
         return chosen
 
@@ -211,7 +214,8 @@ class _Builder:
     def add(self, one: Selection | OnDemand) -> list[Column]:
         if isinstance(one, Selection):
             ident, output = self._feature(one)
-            described = f"{one.group.ref}:{one.feature}" + (f" (as {one.name})" if one.prefix else "")
+            role = f" by {', '.join(column for _, column in one.keys)}" if one.keys else ""
+            described = f"{one.group.ref}:{one.feature}{role}" + (f" (as {one.name})" if one.prefix else "")
             return [Column(ident, one.name, one.full_name, output.dtype, described)]
         step = self._step(one)
         return [

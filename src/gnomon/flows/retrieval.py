@@ -18,6 +18,7 @@ from gnomon.flows.training import Computed, Question, compute
 from gnomon.plan.layout import NONE
 from gnomon.plan.normal import Ignored
 from gnomon.time import ALWAYS, NEVER, show, show_duration
+from gnomon.types import dtype_text
 
 
 class Retrieval:
@@ -126,4 +127,4 @@ def _describe(layout: Any, output: Any) -> str:
         text += f" in [{end} - {show_duration(output.window)}, {end})"
     if output.limit != NONE:
         text += f", newest {output.limit}"
-    return text + f" → {output.dtype}"
+    return text + f" → {dtype_text(output.dtype)}"

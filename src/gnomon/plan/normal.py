@@ -13,6 +13,7 @@ from dataclasses import dataclass
 
 import polars as pl
 
+from gnomon.errors import counted
 from gnomon.plan.layout import Layout
 from gnomon.time import DAY, NEVER
 
@@ -47,7 +48,7 @@ class Ignored:
 
     def __str__(self) -> str:
         counts = ((self.null_key, "with a null key"), (self.null_time, "without an event time"))
-        return ", ".join(f"{n:,} rows {why}" for n, why in counts if n) or "none"
+        return ", ".join(f"{counted(n, 'row')} {why}" for n, why in counts if n) or "none"
 
 
 def micros(column: pl.Expr, dtype: pl.DataType) -> pl.Expr:
@@ -62,21 +63,22 @@ def micros(column: pl.Expr, dtype: pl.DataType) -> pl.Expr:
     return _text_micros(column)
 
 
-_OFFSET = r"\d{2}:\d{2}.*?(Z|z|[+-]\d{2}:?\d{2})$"
+_ZONE = r"(:\d{2}.*?)\s*(Z|z|[+-]\d{2}(?::?\d{2})?)$"
+"""What stands between the minutes and the zone, and the zone: `Z`, `+01:00`, `+0100` or `+01`."""
 
 
 def _text_micros(column: pl.Expr) -> pl.Expr:
     """ISO 8601 text, naive (UTC) and with offsets mixed in one column."""
     text = column.str.strip_chars()
-    offset = text.str.extract(_OFFSET, 1)
-    naive = text.str.replace(r"(:\d{2}.*?)(Z|z|[+-]\d{2}:?\d{2})$", "$1").str.replace("T", " ", literal=True)
+    digits = text.str.extract(_ZONE, 2).str.replace(":", "", literal=True)
+    naive = text.str.replace(_ZONE, "$1").str.replace("T", " ", literal=True)
     whole = pl.when(naive.str.len_chars() <= 10).then(naive + " 00:00:00").otherwise(naive)
     whole = pl.when(whole.str.len_chars() == 16).then(whole + ":00").otherwise(whole)
-    parsed = whole.str.to_datetime("%Y-%m-%d %H:%M:%S%.f", time_unit="ns", strict=True).to_physical() // 1000
-    digits = offset.str.replace(":", "", literal=True)
-    seconds = (digits.str.slice(1, 2).cast(pl.Int64, strict=False) * 3600) + (
-        digits.str.slice(3, 2).cast(pl.Int64, strict=False) * 60
-    )
+    # Microseconds and not finer: nanoseconds end with the year 2262, and a date beyond it would come out as another.
+    parsed = whole.str.to_datetime("%Y-%m-%d %H:%M:%S%.f", time_unit="us", strict=True).to_physical()
+    hours = digits.str.slice(1, 2).cast(pl.Int64, strict=False)
+    minutes = digits.str.slice(3, 2).cast(pl.Int64, strict=False).fill_null(0)
+    seconds = hours * 3600 + minutes * 60
     shift = pl.when(digits.str.starts_with("-")).then(-seconds).otherwise(seconds).fill_null(0)
     return parsed - shift * 1_000_000
 
