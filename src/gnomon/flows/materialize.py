@@ -328,7 +328,7 @@ def _publish(store: OnlineStore, layout: Layout, table: Table) -> None:
 def _load(
     project: Project, layout: Layout, reader: SourceReader, table: Table, piece: Piece, report: GroupReport
 ) -> int:
-    """Bring a piece into the table; returns the newest known_at in it, ALWAYS if it is empty."""
+    """Bring a piece into the table; returns the newest known_at in it that is not in the future, else ALWAYS."""
     stored = HASHES if _has_stored_ids(layout) else ()
     raw = reader.scan([*raw_columns(layout), *stored], parts=[piece.part])
     report.ignored += count_ignored(raw, layout)
@@ -352,7 +352,8 @@ def _load(
     keys, rows = _flat(layout, frame, known, hashes, at)
     retention = Retention(table.horizon, table.watermark)
     _write(project.online, layout, table, keys, rows, retention, report)
-    told = known[at][known[at] != NEVER]
+    # A row that says it becomes known in years must not hide those that become known before it.
+    told = known[at][known[at] <= project.clock()]
     return int(told.max()) if len(told) else ALWAYS
 
 
@@ -444,8 +445,8 @@ def _write(
                 emit(Progress("materialize", layout.ref, last, len(keys), "keys"))
     except IdConflict as conflict:
         raise DataError(
-            f"event_id `{layout.event_id}` of group `{layout.name}` is not unique: {counted(len(conflict.keys), 'key')} "
-            "with an id of two contents known at the same time",
+            f"event_id `{layout.event_id}` of group `{layout.name}` is not unique: "
+            f"{counted(len(conflict.keys), 'key')} with an id of two contents known at the same time",
             hint=conflict.hint,
         ) from None
     report.keys += len(keys)
