@@ -16,7 +16,8 @@ def flights(tmp_path_factory):
 def test_everything_in_the_wheel_is_there(flights):
     counts, rows, weather = flights
     assert (counts.flights, counts.without_departure, counts.without_landing) == (336_776, 8_255, 8_714)
-    assert len(rows) == counts.flights and len(weather) == counts.weather == 26_115
+    assert len(rows) == counts.flights
+    assert len(weather) == counts.weather == 26_115
 
 
 def test_landing_minus_schedule_is_the_delay_that_the_airline_tells(flights):
