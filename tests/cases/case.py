@@ -164,7 +164,7 @@ def _aggregate(raw: dict[str, Any], columns: Mapping[str, DType]) -> Aggregate:
     if function is None:
         raise CaseError(f"no aggregate in {raw}")
     column = raw.pop(function) or None
-    if "default" in raw:
+    if isinstance(raw.get("default"), str):
         raw["default"] = value(raw["default"], RULES[function].returns(columns.get(column, pl.Int64())))
     make = getattr(gn, function)
     made: Aggregate = make(column, **raw) if column is not None or "expr" not in raw else make(**raw)

@@ -256,12 +256,11 @@ def _items(
     return items if declared.limit is None else items[-declared.limit :]
 
 
-def _defaulted(group: FeatureGroup, found: Mapping[str, Any]) -> dict[str, Any]:
-    """`default` replaces null, as the last step."""
+def _defaulted(group: FeatureGroup, schema: Schema, found: Mapping[str, Any]) -> dict[str, Any]:
+    """`default`, of the feature's type, replaces null, as the last step."""
     defaults = {
-        name: feature.default
-        for feature in group.features
-        for name in ([feature.name] if isinstance(feature, Feature) else [n for n, _ in feature.names()])
+        output.name: pl.Series([output.default], dtype=output.dtype)[0]
+        for output in make_layout(group, dict(schema)).outputs
     }
     return {name: defaults[name] if value is None else value for name, value in found.items()}
 
@@ -301,11 +300,11 @@ def _spine_row(
 ) -> dict[str, Any]:
     key = _key(group, row)
     if key is None:
-        return _defaulted(group, dict.fromkeys(group.feature_names))
+        return _defaulted(group, schema, dict.fromkeys(group.feature_names))
     t -= group.settling_delay
     mine = [v for v in versions if v.key == key]
     counted = in_order(counting(group, seen(mine, as_of, t)))
-    return _defaulted(group, _values(group, counted, t, _own(group, row, schema)))
+    return _defaulted(group, schema, _values(group, counted, t, _own(group, row, schema)))
 
 
 def _values(
@@ -358,12 +357,17 @@ def online(
         if key is None:
             raise UsageError(f"row {i} has a null in its key")
         own = _own(group, request[i] if request is not None else {}, schema)
-        answers.append(_answer(group, [v for v in versions if v.key == key], t, own))
+        mine = [v for v in versions if v.key == key]
+        answers.append(_answer(group, schema, mine, t, own))
     return answers
 
 
 def _answer(
-    group: FeatureGroup, mine: Sequence[Version], t: int, own: Mapping[tuple[int, str], Any] | None
+    group: FeatureGroup,
+    schema: Schema,
+    mine: Sequence[Version],
+    t: int,
+    own: Mapping[tuple[int, str], Any] | None,
 ) -> Answered:
     counted = in_order(counting(group, seen(mine, "known", t)))
     found = _values(group, counted, t, own)
@@ -380,7 +384,7 @@ def _answer(
             statuses[name] = "EXPIRED"
         else:
             statuses[name] = "NULL" if value is None else "PRESENT"
-    values = {n: None if isinstance(v, Overflow) else v for n, v in _defaulted(group, found).items()}
+    values = {n: None if isinstance(v, Overflow) else v for n, v in _defaulted(group, schema, found).items()}
     return Answered(values, statuses, newest.time if newest is not None else None)
 
 
