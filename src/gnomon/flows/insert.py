@@ -18,7 +18,6 @@ from gnomon.frames import to_polars
 from gnomon.plan.identity import content_hashes, row_hashes
 from gnomon.plan.layout import Layout, castable
 from gnomon.plan.normal import ID, KNOWN, TIME, Ignored, count_ignored, key, micros, normalise
-from gnomon.time import NEVER
 from gnomon.types import DType, dtype_text
 
 
@@ -183,7 +182,7 @@ def _check_conflicts(
     if layout.event_id is None or layout.kind == "state":
         return
     everything = pl.concat([identity.with_row_index("at"), held.with_row_index("at", offset=len(identity))])
-    contents = everything.unique("content", keep="first").filter(pl.col("known") != NEVER)
+    contents = everything.unique("content", keep="first")
     twice = contents.filter(pl.struct("row", "known").is_duplicated())
     if len(twice):
         at = int(twice["at"].min())  # type: ignore[arg-type]
