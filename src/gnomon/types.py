@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import re
+from collections.abc import Callable
 from datetime import date, datetime, time, timedelta
 from decimal import Decimal
 from typing import Any
@@ -32,12 +34,17 @@ _SIMPLE: dict[str, DType] = {
         pl.Float32, pl.Float64, pl.Boolean, pl.String, pl.Binary, pl.Date, pl.Time, pl.Null,
     )
 }  # fmt: skip
+_PLAIN_NAME = re.compile(r"\w+(?:[\w .\-]*\w)?")
+_MARKS = re.compile(r'"(?:[^"\\]|\\.)*"|[(),]')
 
 
 def as_dtype(value: Any) -> DType:
     """A Polars data type from a Polars type, instance or class, a Python type, or canonical text.
 
-    Raises: UsageError for anything else, and for types without a fixed meaning (Object, Unknown).
+    Inner types become instances too, and categories text.
+
+    Raises: UsageError for anything else, and for types whose values cannot be read, computed with and kept
+    (Object, Unknown, Int128).
     """
     if isinstance(value, str):
         return parse_dtype(value)
@@ -56,22 +63,17 @@ def as_dtype(value: Any) -> DType:
             value = value()
     if isinstance(value, pl.Categorical | pl.Enum):
         return pl.String()
-    if isinstance(value, pl.DataType) and _has_meaning(value):
-        return value
+    if isinstance(value, pl.List):
+        return pl.List(as_dtype(value.inner))
+    if isinstance(value, pl.Array):
+        return pl.Array(as_dtype(value.inner), value.size)
+    if isinstance(value, pl.Struct):
+        return pl.Struct({field.name: as_dtype(field.dtype) for field in value.fields})
+    if isinstance(value, pl.Datetime | pl.Duration | pl.Decimal) or str(value) in _SIMPLE:
+        return value  # type: ignore[no-any-return]
     raise UsageError(
         f"`{value!r}` is not a type",
         hint="use a Polars type such as pl.Float64, or int, float, str, bool, datetime, bytes",
-    )
-
-
-def _has_meaning(dtype: DType) -> bool:
-    """Whether values of the type, at any depth, can be read, computed with and kept."""
-    if isinstance(dtype, pl.List | pl.Array):
-        return _has_meaning(dtype.inner)  # type: ignore[arg-type]
-    if isinstance(dtype, pl.Struct):
-        return all(_has_meaning(field.dtype) for field in dtype.fields)  # type: ignore[arg-type]
-    return str(dtype) in _SIMPLE or isinstance(
-        dtype, pl.Datetime | pl.Duration | pl.Decimal | pl.Categorical | pl.Enum
     )
 
 
@@ -88,8 +90,14 @@ def dtype_text(dtype: DType) -> str:
     if isinstance(dtype, pl.Array):
         return f"Array({dtype_text(as_dtype(dtype.inner))}, {dtype.size})"
     if isinstance(dtype, pl.Struct):
-        return "Struct(" + ", ".join(f"{f.name}: {dtype_text(as_dtype(f.dtype))}" for f in dtype.fields) + ")"
+        fields = (f"{_name_text(f.name)}: {dtype_text(as_dtype(f.dtype))}" for f in dtype.fields)
+        return f"Struct({', '.join(fields)})"
     return str(dtype)
+
+
+def _name_text(name: str) -> str:
+    """A field's name; in quotes where it could be read as something else."""
+    return name if _PLAIN_NAME.fullmatch(name) else json.dumps(name, ensure_ascii=False)
 
 
 def parse_dtype(text: str) -> DType:
@@ -98,47 +106,68 @@ def parse_dtype(text: str) -> DType:
     if text in _SIMPLE:
         return _SIMPLE[text]
     match = re.fullmatch(r"(\w+)\((.*)\)", text, re.DOTALL)
-    if match is None:
-        raise UsageError(
-            f"`{text}` is not a type", hint=f"known: {', '.join(_SIMPLE)}, Datetime(us), List(…)"
-        )
-    kind, inside = match[1], match[2]
-    parts = _split(inside)
-    if kind == "Datetime":
-        return pl.Datetime(parts[0], parts[1] if len(parts) > 1 else None)  # type: ignore[arg-type]
-    if kind == "Duration":
-        return pl.Duration(parts[0])  # type: ignore[arg-type]
-    if kind == "Decimal":
-        return pl.Decimal(int(parts[0]), int(parts[1]))
-    if kind == "List":
-        return pl.List(parse_dtype(inside))
-    if kind == "Array":
-        return pl.Array(parse_dtype(", ".join(parts[:-1])), int(parts[-1]))
-    if kind == "Struct":
-        fields = [part.split(":", 1) for part in parts]
-        return pl.Struct({name.strip(): parse_dtype(inner) for name, inner in fields})
-    raise UsageError(f"`{text}` is not a type")
+    if match is not None and match[1] in _READ:
+        try:
+            return _READ[match[1]](_split(match[2]))
+        except (TypeError, ValueError):  # too few or too many words inside, or none that Polars knows
+            pass
+    raise UsageError(
+        f"`{text}` is not a type", hint=f"known: {', '.join(_SIMPLE)}, Datetime(us), List(Int64)"
+    )
+
+
+def _struct(parts: list[str]) -> DType:
+    fields: dict[str, DType] = {}
+    for part in parts:
+        if part.startswith('"'):
+            name, end = json.JSONDecoder().raw_decode(part)
+            colon, inner = part[end : end + 1], part[end + 1 :]
+        else:
+            name, colon, inner = part.partition(":")
+            name = name.strip()
+        if colon != ":":
+            raise ValueError(f"`{part}` is no field")
+        fields[name] = parse_dtype(inner)
+    return pl.Struct(fields)
+
+
+def _array(parts: list[str]) -> DType:
+    inner, size = parts
+    return pl.Array(parse_dtype(inner), int(size))
+
+
+def _list(parts: list[str]) -> DType:
+    (inner,) = parts
+    return pl.List(parse_dtype(inner))
+
+
+def _decimal(parts: list[str]) -> DType:
+    precision, scale = parts
+    return pl.Decimal(int(precision), int(scale))
+
+
+_READ: dict[str, Callable[[list[str]], DType]] = {
+    "Datetime": lambda parts: pl.Datetime(*parts),  # type: ignore[arg-type]
+    "Duration": lambda parts: pl.Duration(*parts),  # type: ignore[arg-type]
+    "Decimal": _decimal,
+    "List": _list,
+    "Array": _array,
+    "Struct": _struct,
+}
+"""Kind → the type of what stands in its parentheses."""
 
 
 def _split(text: str) -> list[str]:
-    """Split at commas that are not inside parentheses."""
+    """Split at commas that are not inside parentheses or quotes."""
     parts, depth, start = [], 0, 0
-    for i, char in enumerate(text):
-        depth += (char == "(") - (char == ")")
-        if char == "," and depth == 0:
-            parts.append(text[start:i].strip())
-            start = i + 1
+    for match in _MARKS.finditer(text):
+        mark = match.group()
+        depth += (mark == "(") - (mark == ")")
+        if mark == "," and depth == 0:
+            parts.append(text[start : match.start()].strip())
+            start = match.end()
     last = text[start:].strip()
     return [*parts, last] if last else parts
-
-
-def is_number(dtype: DType) -> bool:
-    """Integers, floats and decimals."""
-    return dtype.is_numeric()
-
-
-def is_text(dtype: DType) -> bool:
-    return isinstance(dtype, pl.String | pl.Binary)
 
 
 def is_nested(dtype: DType) -> bool:

@@ -4,6 +4,9 @@ bit.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Any
+
 import polars as pl
 
 from gnomon.types import DType
@@ -20,14 +23,19 @@ def storable(dtype: DType) -> DType:
             pl.Int64() if dtype.time_unit == "ns" else pl.Datetime("us", "UTC" if dtype.time_zone else None)
         )
     if isinstance(dtype, pl.List):
-        return pl.List(storable(dtype.inner))  # type: ignore[arg-type]
+        return pl.List(storable(_made(dtype.inner)))
     if isinstance(dtype, pl.Array):
-        return pl.List(storable(dtype.inner))  # type: ignore[arg-type]
+        return pl.List(storable(_made(dtype.inner)))
     if isinstance(dtype, pl.Struct):
-        return pl.Struct({f.name: storable(f.dtype) for f in dtype.fields})  # type: ignore[arg-type]
+        return pl.Struct({f.name: storable(_made(f.dtype)) for f in dtype.fields})
     if isinstance(dtype, pl.Categorical | pl.Enum):
         return pl.String()
-    return dtype
+    return pl.Boolean() if isinstance(dtype, pl.Null) else dtype
+
+
+def _made(dtype: Any) -> DType:
+    """An inner type, which may have been given as a class."""
+    return dtype() if isinstance(dtype, type) else dtype  # type: ignore[no-any-return]
 
 
 def store(column: pl.Expr, dtype: DType) -> pl.Expr:
@@ -35,6 +43,11 @@ def store(column: pl.Expr, dtype: DType) -> pl.Expr:
     target = storable(dtype)
     if target == dtype:
         return column
+    if isinstance(dtype, pl.List | pl.Array):
+        items = column if isinstance(dtype, pl.List) else column.arr.to_list()
+        return items.list.eval(store(pl.element(), _made(dtype.inner)))
+    if isinstance(dtype, pl.Struct):
+        return _by_field(column, dtype, store)
     if isinstance(dtype, pl.UInt64):
         return column.reinterpret(signed=True)
     if isinstance(dtype, pl.Datetime) and isinstance(target, pl.Datetime):
@@ -50,9 +63,20 @@ def restore(column: pl.Expr, dtype: DType) -> pl.Expr:
     target = storable(dtype)
     if target == dtype:
         return column
+    if isinstance(dtype, pl.List | pl.Array):
+        items = column.list.eval(restore(pl.element(), _made(dtype.inner)))
+        return items if isinstance(dtype, pl.List) else items.list.to_array(dtype.size)
+    if isinstance(dtype, pl.Struct):
+        return _by_field(column, dtype, restore)
     if isinstance(dtype, pl.UInt64):
         return column.reinterpret(signed=False)
     if isinstance(dtype, pl.Datetime) and isinstance(target, pl.Datetime):
         fitted = column.cast(pl.Datetime(dtype.time_unit, target.time_zone))
         return fitted.dt.convert_time_zone(dtype.time_zone) if dtype.time_zone else fitted
     return column.cast(dtype)
+
+
+def _by_field(column: pl.Expr, dtype: pl.Struct, change: Callable[[pl.Expr, DType], pl.Expr]) -> pl.Expr:
+    """A struct with each field changed. A struct that is null stays one: it is not a struct of nulls."""
+    changed = [change(column.struct.field(f.name), _made(f.dtype)).alias(f.name) for f in dtype.fields]
+    return pl.when(column.is_not_null()).then(pl.struct(changed))
