@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import polars as pl
 
-from gnomon.types import DType
+from gnomon.errors import DataError, UsageError
+from gnomon.types import DType, as_dtype
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -37,7 +38,8 @@ class SourceReader(ABC):
     def schema(self) -> dict[str, DType]:
         """Column names and types.
 
-        Raises: DataError, naming the source and the place, if there is nothing to read.
+        Raises: DataError, naming the source and the place, if there is nothing to read, or nothing that can
+        be used.
         """
 
     @abstractmethod
@@ -61,3 +63,21 @@ class SourceReader(ABC):
     @abstractmethod
     def describe(self) -> str:
         """Where the rows come from, for people."""
+
+
+def usable(columns: Mapping[str, DType], source: str, at: str) -> dict[str, DType]:
+    """The columns with the types that definitions know. `at`: where they were found.
+
+    Raises: DataError naming the column whose values cannot be used.
+    """
+    types = {}
+    for name, dtype in columns.items():
+        try:
+            types[name] = as_dtype(dtype)
+        except UsageError:
+            raise DataError(
+                f"source `{source}`: column `{name}` is {dtype}, which cannot be used",
+                at=at,
+                hint="write it as another type, such as Int64, Float64 or a Decimal",
+            ) from None
+    return types

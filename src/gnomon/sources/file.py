@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import glob
 from collections.abc import Sequence
+from functools import cached_property
 from pathlib import Path
 
 import polars as pl
 
-from gnomon.abc.source import Part, SourceReader
+from gnomon.abc.source import Part, SourceReader, usable
 from gnomon.define.source import FileSource
 from gnomon.errors import DataError, nearest
-from gnomon.types import DType, as_dtype
+from gnomon.types import DType
 
 _ENDINGS = {
     "parquet": (".parquet", ".pq"),
@@ -25,20 +26,33 @@ _TEXT_ROW = 40
 
 
 class FileReader(SourceReader):
-    """Reads a `FileSource`. Paths are relative to `root`, the project's folder."""
+    """Reads a `FileSource`. Paths are relative to `root`, the project's folder.
+
+    Of a folder all files in it and below count, but those that begin with `_` or `.`, by which other tools mark
+    what is no data. Parquet files may have more columns than others: where they lack one, it is null.
+
+    Raises: DataError where there is nothing to read, or files of several formats.
+    """
 
     def __init__(self, source: FileSource, root: Path) -> None:
         self.source = source
         self.name = source.name
         self.location = str(root / source.path)
         self.files = self._find()
-        self.format = source.file_format or self._format_of(self.files[0])
+        self.format = source.file_format or self._format_of_all()
 
     def _find(self) -> list[Path]:
         path = Path(self.location)
         if path.is_dir():
-            endings = _ENDINGS[self.source.format] if self.source.format else sum(_ENDINGS.values(), ())
-            found = [p for p in path.rglob("*") if p.is_file() and p.name.endswith(endings)]
+            known = self.source.file_format
+            endings = _ENDINGS[known] if known else sum(_ENDINGS.values(), ())
+            if (path / "_delta_log").is_dir():
+                raise DataError(
+                    f"source `{self.name}`: `{self.source.path}` is a Delta table, whose folder holds removed rows too",
+                    at=self.location,
+                    hint="write its rows to Parquet files, or insert them into a group without a source",
+                )
+            found = [p for p in path.rglob("*") if p.name.endswith(endings) and _is_data(p, path)]
         elif path.is_file():
             found = [path]
         else:
@@ -52,6 +66,16 @@ class FileReader(SourceReader):
             )
         return sorted(found)
 
+    def _format_of_all(self) -> str:
+        first, *others = dict.fromkeys(self._format_of(file) for file in self.files)
+        if others:
+            raise DataError(
+                f"source `{self.name}`: files of several formats: {', '.join([first, *others])}",
+                at=self.location,
+                hint=f'tell which of them to read: format="{first}"',
+            )
+        return first
+
     def _format_of(self, file: Path) -> str:
         for name, endings in _ENDINGS.items():
             if file.name.endswith(endings):
@@ -62,10 +86,38 @@ class FileReader(SourceReader):
             hint='give it: format="parquet", "csv" or "jsonl"',
         )
 
+    @cached_property
+    def _columns(self) -> pl.Schema:
+        """The columns of all files, those of the first in front. Read from them, once."""
+        try:
+            if self.format != "parquet":
+                return self._lazy(self.files, None).collect_schema()
+            columns = pl.Schema()
+            for file in self.files:
+                for name, dtype in pl.read_parquet_schema(file).items():
+                    columns.setdefault(name, dtype)
+            return columns
+        except (pl.exceptions.PolarsError, OSError) as error:
+            raise DataError(
+                f"source `{self.name}`: cannot read it: {error}", at=self.location, hint=self._unreadable()
+            ) from None
+
+    def _unreadable(self) -> str:
+        if len(self.files) > 1 and self.format != "parquet":
+            return f"all {self.format} files of a source need the same columns, in one order and of one type"
+        return f"is it a {self.format} file, and whole? another format is told by format="
+
     def _lazy(self, files: Sequence[Path], part_column: str | None) -> pl.LazyFrame:
         paths = [str(f) for f in files]
         if self.format == "parquet":
-            return pl.scan_parquet(paths, include_file_paths=part_column, glob=False)
+            return pl.scan_parquet(
+                paths,
+                schema=self._columns,
+                missing_columns="insert",
+                extra_columns="ignore",
+                include_file_paths=part_column,
+                glob=False,
+            )
         if self.format == "csv":
             separator = "\t" if ".tsv" in files[0].name else ","
             return pl.scan_csv(
@@ -79,11 +131,7 @@ class FileReader(SourceReader):
         return pl.scan_ndjson(paths, include_file_paths=part_column, infer_schema_length=10_000)
 
     def schema(self) -> dict[str, DType]:
-        try:
-            found = self._lazy(self.files, None).collect_schema()
-        except (pl.exceptions.PolarsError, OSError) as error:
-            raise DataError(f"source `{self.name}`: cannot read it: {error}", at=self.location) from None
-        return {name: as_dtype(dtype) for name, dtype in found.items()}
+        return usable(self._columns, self.name, self.location)
 
     def parts(self) -> tuple[Part, ...]:
         stats = [(file, file.stat()) for file in self.files]
@@ -105,6 +153,10 @@ class FileReader(SourceReader):
     def describe(self) -> str:
         many = f" ({len(self.files)} files)" if len(self.files) > 1 else ""
         return f"{self.format} at {self.source.path}{many}"
+
+
+def _is_data(file: Path, folder: Path) -> bool:
+    return file.is_file() and not any(part.startswith(("_", ".")) for part in file.relative_to(folder).parts)
 
 
 def _missing_hint(path: Path) -> str:
