@@ -64,7 +64,10 @@ class OfflineStore(ABC):
 
     @abstractmethod
     def parts(self, table: str, version: int | None = None) -> tuple[Part, ...]:
-        """The files of a version (the newest), sorted by name. A file never changes."""
+        """The files of a version (the newest), sorted by name. A file never changes; none if the table does not exist.
+
+        Raises: NotFound if the table has no such version.
+        """
 
     @abstractmethod
     def scan(
@@ -77,7 +80,9 @@ class OfflineStore(ABC):
     ) -> pl.LazyFrame:
         """Rows of a version, or of some of its parts, lazily. `columns` tells the types that went in.
 
-        Shape: the columns asked for, whatever order; no rows if the table does not exist.
+        Shape: the columns asked for, whatever order; no rows if the table does not exist. A column that the
+        table lacks is null.
+        Raises: NotFound if the table has no such version.
         """
 
     @abstractmethod

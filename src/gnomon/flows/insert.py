@@ -87,7 +87,7 @@ def insert(project: Project, group: FeatureGroup, layout: Layout, frame: Any) ->
             version = project.offline.append(
                 table_name(group),
                 ordered,
-                note={"gnomon.rows": str(len(given)), "gnomon.author": project.author},
+                note={"rows": str(len(given)), "author": project.author},
             )
             emit(Step("insert", group.ref, "commit"))
     commit = Commit(group.ref, version, len(given), len(accepted), len(whole) - len(accepted), 0, ignored)

@@ -15,11 +15,13 @@ from deltalake.exceptions import DeltaError, TableNotFoundError
 
 from gnomon.abc.offline import Committed, OfflineStore
 from gnomon.abc.source import Part
-from gnomon.errors import Unavailable, UsageError
+from gnomon.errors import NotFound, Unavailable, UsageError
 from gnomon.locks import locked
 from gnomon.offline.storable import restore, storable, store
 from gnomon.types import DType, as_dtype
 
+_NOTE = "gnomon."
+"""Before the names of notes, which stand in the log among others' entries."""
 _SAFE = re.compile(r"[A-Za-z0-9_@\-]+")
 # LZ4 costs some more bytes than Zstandard and is read at twice the speed.
 _WRITER = WriterProperties(compression="LZ4_RAW", max_row_group_size=1 << 18)
@@ -46,18 +48,28 @@ class DeltaStore(OfflineStore):
 
     def _open(self, table: str, version: int | None = None) -> DeltaTable | None:
         try:
-            return DeltaTable(str(self._path(table)), version=version)
+            opened = DeltaTable(str(self._path(table)))
+            if version is not None:
+                newest = int(opened.version())
+                if not 0 <= version <= newest:
+                    raise NotFound(
+                        f"the table `{table}` has no version {version}", hint=f"its newest is {newest}"
+                    )
+                opened.load_as_version(version)
+            return opened
         except TableNotFoundError:
             return None
         except (DeltaError, OSError) as error:
             raise Unavailable(
-                f"the table `{table}` cannot be read: {error}", at=str(self._path(table))
+                f"the table `{table}` cannot be read: {error}",
+                at=str(self._path(table)),
+                hint="if it stays so, its log is damaged: bring the folder back from a copy",
             ) from None
 
     def append(self, table: str, frame: pl.DataFrame, *, note: Mapping[str, str] | None = None) -> int:
         path = self._path(table)
         path.parent.mkdir(parents=True, exist_ok=True)
-        plain = frame.select(store(pl.col(n), as_dtype(d)).alias(n) for n, d in frame.schema.items())
+        plain = frame.select(store(pl.col(n), d).alias(n) for n, d in frame.schema.items())
         try:
             write_deltalake(
                 str(path),
@@ -65,7 +77,9 @@ class DeltaStore(OfflineStore):
                 mode="append",
                 schema_mode="merge",
                 writer_properties=_WRITER,
-                commit_properties=CommitProperties(custom_metadata=dict(note or {})),
+                commit_properties=CommitProperties(
+                    custom_metadata={_NOTE + k: v for k, v in (note or {}).items()}
+                ),
             )
         except (DeltaError, OSError) as error:
             raise Unavailable(f"writing to the table `{table}` failed: {error}", at=str(path)) from None
@@ -87,7 +101,7 @@ class DeltaStore(OfflineStore):
         commits = []
         for entry in reversed(opened.history()):
             metrics: dict[str, Any] = entry.get("operationMetrics", {})
-            notes = {k: str(v) for k, v in entry.items() if k.startswith("gnomon.")}
+            notes = {k.removeprefix(_NOTE): str(v) for k, v in entry.items() if k.startswith(_NOTE)}
             commits.append(
                 Committed(
                     version=int(entry["version"]),
