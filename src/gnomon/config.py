@@ -66,14 +66,14 @@ def load(root: Path, **overrides: str | None) -> Config:
     """
     file = root / FILE_NAME
     try:
-        text = file.read_text()
+        text = file.read_text(encoding="utf-8")
         document = tomllib.loads(text)
     except FileNotFoundError:
         raise DataError(
             f"no project at `{root}`: it has no {FILE_NAME}",
             hint="`gnomon init DIR` makes one; gnomon.Store() without a path works in a temporary folder",
         ) from None
-    except (OSError, tomllib.TOMLDecodeError) as error:
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
         raise DataError(f"`{file}` cannot be read: {error}") from None
     values: dict[str, Any] = {}
     for section, content in document.items():
@@ -87,7 +87,11 @@ def load(root: Path, **overrides: str | None) -> Config:
             if not isinstance(value, str):
                 raise DataError(f"`{section}.{key}` must be text, found {value!r}", at=str(file))
             values[_KEYS[section][key]] = _expand(value, f"{section}.{key}", file)
-    return with_overrides(Config(root, **_with_durations(values)), **overrides)
+    try:
+        values = _with_durations(values)
+    except UsageError as error:
+        raise DataError(f"`online.slack`: {error.what}", at=str(file), hint=error.hint) from None
+    return with_overrides(Config(root, **values), **overrides)
 
 
 def with_overrides(config: Config, **overrides: str | None) -> Config:

@@ -94,7 +94,8 @@ def show(value: int) -> str:
         return "never"
     if value == ALWAYS:
         return "always"
-    return to_datetime(value).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+    # Not strftime, which writes the year 1 as "1".
+    return to_datetime(value).replace(tzinfo=None).isoformat(timespec="microseconds") + "Z"
 
 
 def duration(value: str | timedelta | int) -> int:
