@@ -1,0 +1,76 @@
+"""Online rows of groups that are no longer registered."""
+
+from __future__ import annotations
+
+import gnomon as gn
+from gnomon.flows.forget import forget_removed
+from gnomon.flows.online import Document, change_document, filling, read_document
+from gnomon.registry.updates import Remove
+from tests.flows.small import HOUR, PLAN, VISITS, T, ask, plan, statuses, visit
+
+
+def filled(store: gn.Store) -> None:
+    store.insert(VISITS, [visit(1, T - HOUR, 5)])
+    store.insert(PLAN, [plan(1, T - HOUR, "free")])
+    store.materialize()
+
+
+def remove_plan_from_the_registry_alone(store: gn.Store) -> None:
+    """As an apply does that is killed right after its revision is made."""
+    store.registry.commit([], [Remove("group", "plan@1")], "")
+
+
+def test_apply_with_prune_removes_what_a_removed_group_has_online(store):
+    filled(store)
+    store.apply([VISITS], prune=True)
+    assert store._project.online.tables() == ["visits@1#1"]
+    assert read_document(store._project.online, "plan@1") == Document()
+    assert ask(store, ["visits:ms_sum_1d"], [1]) == {"ms_sum_1d": [5]}
+
+
+def test_apply_without_prune_keeps_everything(store):
+    filled(store)
+    store.apply([VISITS])
+    assert ask(store, [PLAN], [1]) == {"name": ["free"]}
+
+
+def test_a_group_that_is_created_again_is_empty_online_until_it_is_filled(store):
+    filled(store)
+    store.apply([VISITS], prune=True)
+    store.apply([PLAN])
+    assert statuses(store, [PLAN], [1]) == [["NOT_READY"]]
+    store.materialize()
+    assert ask(store, [PLAN], [1]) == {"name": ["free"]}
+
+
+def test_materialize_removes_what_a_killed_apply_has_left(store):
+    filled(store)
+    remove_plan_from_the_registry_alone(store)
+    assert "plan@1#1" in store._project.online.tables()
+    store.materialize("visits")
+    assert store._project.online.tables() == ["visits@1#1"]
+
+
+def test_apply_with_prune_and_without_changes_removes_what_a_killed_apply_has_left(store):
+    filled(store)
+    remove_plan_from_the_registry_alone(store)
+    store.apply([VISITS], prune=True)
+    assert store._project.online.tables() == ["visits@1#1"]
+
+
+def test_a_group_that_is_being_filled_is_left_to_the_next_time(store):
+    filled(store)
+    remove_plan_from_the_registry_alone(store)
+    with filling(store.path, "plan@1"):
+        assert forget_removed(store._project) == []
+    assert forget_removed(store._project) == ["plan@1"]
+    assert forget_removed(store._project) == []
+
+
+def test_tables_of_groups_that_this_registry_never_had_are_not_touched(store):
+    online = store._project.online
+    change_document(online, "strange@1", lambda d: d)
+    online.load("strange@1#1", [(b"k", b"v")])
+    store.apply([VISITS], prune=True)
+    store.materialize()
+    assert "strange@1#1" in online.tables()
