@@ -73,13 +73,19 @@ class Materialized(Event):
 
 
 Listener = Callable[[Event], None]
-_listeners: list[Listener] = []
+_listeners: dict[object, Listener] = {}
+"""By what `listen` made for each: one listener may listen twice, and end each of it by itself."""
 
 
 def listen(listener: Listener) -> Callable[[], None]:
-    """Call `listener` with every event from now on; returns a function that ends it."""
-    _listeners.append(listener)
-    return lambda: _listeners.remove(listener) if listener in _listeners else None
+    """Call `listener` with every event from now on; returns a function that ends it, also when called twice."""
+    token = object()
+    _listeners[token] = listener
+
+    def stop() -> None:
+        _listeners.pop(token, None)
+
+    return stop
 
 
 @contextmanager
@@ -94,7 +100,7 @@ def listening(listener: Listener) -> Iterator[None]:
 
 def emit(event: Event) -> None:
     """Tell every listener. A listener that fails is logged and harms nobody."""
-    for listener in tuple(_listeners):
+    for listener in tuple(_listeners.values()):
         try:
             listener(event)
         except Exception:  # noqa: BLE001 - whatever it is, it is the listener's

@@ -398,9 +398,24 @@ def test_57_deleting_a_group_leaves_others_and_a_new_one_of_its_name_is_empty(st
     assert visits(store, 1) == {"x_sum_1h": 5, "x_sum_1d": 5, "count_1d": 1}
     with pytest.raises(GnomonError, match="spent"):
         store.get_online_features(["spent:v"], [{"user": 1}])
-    store.apply([SPENT])
+    plan = store.apply([SPENT])
+    assert "begins empty" in str(plan)
     found = store.get_online_features([SPENT], [{"user": 1}])
     assert (found.to_dict(), found.statuses) == ({"v": [None]}, [["NOT_READY"]])
+    store.materialize()
+    found = store.get_online_features([SPENT], [{"user": 1}])
+    assert (found.to_dict(), found.statuses) == ({"v": [None]}, [["NOT_FOUND"]])
+    spine = {"user": [1], "event_timestamp": [T]}
+    assert store.get_historical_features(spine, [SPENT]).to_polars()["v"].to_list() == [None]
+
+
+def test_57_a_revert_of_the_deletion_brings_the_rows_back(store: gn.Store) -> None:
+    store.insert(SPENT, {"user": [1], "at": [T - HOUR], "v": [10]})
+    revision = store.registry.snapshot().revision
+    store.apply([VISITS, NAMED], prune=True)
+    store.registry.revert(revision)
+    spine = {"user": [1], "event_timestamp": [T]}
+    assert store.get_historical_features(spine, [SPENT]).to_polars()["v"].to_list() == [10]
 
 
 def test_17_every_type_of_a_request_comes_back_as_it_was(store: gn.Store) -> None:

@@ -90,5 +90,12 @@ class OfflineStore(ABC):
         """The names of all tables, sorted."""
 
     @abstractmethod
+    def rename(self, table: str, name: str) -> bool:
+        """Give a table another name, at once and with all its commits.
+
+        Returns: False if there is no such table, or already one of the new name.
+        """
+
+    @abstractmethod
     def drop(self, table: str) -> None:
         """Remove a table and its files; one that does not exist is ignored."""

@@ -13,7 +13,7 @@ from gnomon.define.ondemand import OnDemand
 from gnomon.errors import BreakingChange, DefinitionError, GnomonError, Problem
 from gnomon.events import Applied, Step, emit
 from gnomon.flows import ondemand
-from gnomon.flows.forget import forget_removed
+from gnomon.flows.forget import forget_removed, set_aside
 from gnomon.flows.project import Project
 from gnomon.plan.layout import NONE, Layout, make_layout
 from gnomon.plan.normal import raw_columns
@@ -127,8 +127,15 @@ def apply(project: Project, definitions: Any, *, prune: bool = False, message: s
     if plan.breaking:
         raise BreakingChange(plan.breaking)
     emit(Step("apply", "", "plan"))
-    new = plan.snapshot
+    new, notes = plan.snapshot, plan.notes
     if plan.has_changes:
+        added = {c.ref for c in plan.changes if c.kind == "group" and c.action == "add"}
+        made = [group for group in collect(definitions).groups if group.ref in added]
+        for ref, name in set_aside(project, plan.snapshot, made).items():
+            notes = (
+                *notes,
+                f"`{ref}` begins empty; the table of the group removed before is kept as `{name}`",
+            )
         new = project.registry.commit(
             requirements_of(plan.snapshot, plan.changes), updates_of(plan.changes), message
         )
@@ -138,7 +145,7 @@ def apply(project: Project, definitions: Any, *, prune: bool = False, message: s
         # Without changes too: whoever removed groups may have been stopped before this.
         forget_removed(project)
         emit(Step("apply", "", "forget"))
-    return Plan(plan.changes, plan.base, new.revision, new, plan.notes)
+    return Plan(plan.changes, plan.base, new.revision, new, notes)
 
 
 def _costs(reader: SourceReader, layout: Layout) -> Iterator[str]:

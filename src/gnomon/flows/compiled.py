@@ -97,7 +97,9 @@ def _make_ready(store: OnlineStore, job: Job) -> Ready:
     layout = job.layout
     last = len(layout.keys) - 1
     defaults = tuple(
-        (i, literal(o.default, o.dtype).to_list()[0]) for i, o in enumerate(job.outputs) if o.default is not None
+        (i, literal(o.default, o.dtype).to_list()[0])
+        for i, o in enumerate(job.outputs)
+        if o.default is not None
     )
     encoders = tuple(part_encoder(dtype, i == last) for i, (_, dtype) in enumerate(layout.keys))
     table = read_document(store, layout.ref).live

@@ -1,10 +1,19 @@
-"""Forget: groups that are no longer registered → their online rows go; the values of other groups stay."""
+"""Forget: groups that are no longer registered → their online rows go; the values of other groups stay.
+
+The table of a cached group stays where it is, so that a revert brings everything back. It is set aside, and not
+deleted, when a group is made anew under the old name: that one begins empty.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
+from gnomon.define.group import FeatureGroup
 from gnomon.errors import Unavailable
 from gnomon.flows.online import filling, forget_group
 from gnomon.flows.project import Project
+from gnomon.flows.table import table_name
+from gnomon.registry.snapshot import Snapshot
 
 
 def forget_removed(project: Project) -> list[str]:
@@ -24,3 +33,22 @@ def forget_removed(project: Project) -> list[str]:
         except Unavailable:
             continue
     return forgotten
+
+
+def set_aside(project: Project, before: Snapshot, added: Iterable[FeatureGroup]) -> dict[str, str]:
+    """Give the tables of groups that were removed, and are now made anew, another name; group → that name.
+
+    The name tells the revision that removed the group, so that of two processes that make it anew only one moves the
+    table, and none moves what was written since.
+    """
+    moved = {}
+    registered = set(before.refs("group"))
+    for group in added:
+        stamp = before.changed.get(("group", group.ref))
+        if group.source is not None or stamp is None or group.ref in registered:
+            continue
+        name = f"{table_name(group)}-removed-{stamp.revision}"
+        with project.offline.writing(table_name(group)):
+            if project.offline.rename(table_name(group), name):
+                moved[group.ref] = name
+    return moved

@@ -154,5 +154,12 @@ class DeltaStore(OfflineStore):
             return []
         return sorted(p.name for p in self.folder.iterdir() if (p / "_delta_log").is_dir())
 
+    def rename(self, table: str, name: str) -> bool:
+        old, new = self._path(table), self._path(name)
+        if not old.is_dir() or new.exists():
+            return False
+        old.rename(new)
+        return True
+
     def drop(self, table: str) -> None:
         shutil.rmtree(self._path(table), ignore_errors=True)
