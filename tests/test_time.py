@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, date, datetime, timedelta, timezone
+from zoneinfo import ZoneInfo
 
 import pytest
 
@@ -21,6 +22,8 @@ from gnomon.time import (
     to_datetime,
 )
 
+NEW_YORK = ZoneInfo("America/New_York")
+
 
 @pytest.mark.parametrize(
     ("given", "want"),
@@ -34,6 +37,10 @@ from gnomon.time import (
         (datetime(1970, 1, 2, tzinfo=timezone(timedelta(hours=1))), DAY - 3600 * SECOND),
         (datetime.fromisoformat("1970-01-02T00:00:00"), DAY),
         (date(1970, 1, 2), DAY),
+        ("1970-01-01T00:00:00.0000019Z", 1),
+        ("1969-12-31T23:59:59.9999995Z", -1),
+        (datetime(2026, 11, 1, 1, 30, tzinfo=NEW_YORK), 1_793_511_000 * SECOND),
+        (datetime(2026, 11, 1, 1, 30, fold=1, tzinfo=NEW_YORK), 1_793_514_600 * SECOND),
     ],
 )
 def test_instants_are_microseconds_and_naive_times_are_utc(given, want):
@@ -54,6 +61,7 @@ def test_instants_are_shown_with_microseconds_and_the_ends_by_name():
 def test_instants_outside_the_calendar_are_shown_as_its_bounds():
     assert to_datetime(NEVER).year == 9999
     assert to_datetime(ALWAYS + 1).year == 1
+    assert show(ALWAYS + 1) == "0001-01-01T00:00:00.000000Z"
 
 
 @pytest.mark.parametrize(
