@@ -34,7 +34,7 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True):
     spine: str
     """Digest of the spine."""
     sources: dict[str, dict[str, str]]
-    """By group: the parts that were read, with their etags."""
+    """By group: the parts that were read, with their etags; empty where nothing tells whether one has changed."""
     rows: int
     created: str
 
@@ -79,21 +79,22 @@ class Dataset:
 
     def changed_sources(self) -> dict[str, list[str]]:
         """By group, the parts of its sources that have changed or gone since."""
-        gone = {}
-        for group, parts in self.manifest.sources.items():
-            changed = [name for name, etag in parts.items() if etag and _etag(Path(name)) not in (etag, None)]
-            missing = [name for name, etag in parts.items() if etag and _etag(Path(name)) is None]
-            if changed or missing:
-                gone[group] = sorted({*changed, *missing})
-        return gone
+        told = {
+            group: sorted(name for name, etag in parts.items() if not _is_same(Path(name), etag))
+            for group, parts in self.manifest.sources.items()
+        }
+        return {group: names for group, names in told.items() if names}
 
 
-def _etag(path: Path) -> str | None:
+def _is_same(path: Path, etag: str) -> bool:
+    """Whether a part is what it was. A table's file has its own name as etag: it never changes, but it may go."""
+    if not etag:
+        return True  # nothing was known of it
     try:
         stat = path.stat()
     except OSError:
-        return None
-    return path.name if path.name.startswith("part-") else f"{stat.st_size}-{stat.st_mtime_ns}"
+        return False
+    return etag in (path.name, f"{stat.st_size}-{stat.st_mtime_ns}")
 
 
 def _digest(path: Path) -> str:
@@ -127,7 +128,10 @@ def save(project: Project, name: str, question: Question, computed: Computed) ->
             timestamp=question.timestamp,
             as_of=question.as_of if isinstance(question.as_of, str) else show(question.as_of),
             spine=row_hash(question.spine),
-            sources={ref: {p.name: p.etag for p in r.parts} for ref, r in computed.readings.items()},
+            sources={
+                ref: {p.name: "" if p.grows else p.etag for p in reading.parts}
+                for ref, reading in computed.readings.items()
+            },
             rows=len(computed.frame),
             created=show(project.clock()),
         )
