@@ -34,13 +34,30 @@ def test_apply_without_prune_keeps_everything(store):
     assert ask(store, [PLAN], [1]) == {"name": ["free"]}
 
 
-def test_a_group_that_is_created_again_is_empty_online_until_it_is_filled(store):
+def test_a_group_that_is_made_anew_is_empty_and_its_old_table_is_kept(store):
     filled(store)
     store.apply([VISITS], prune=True)
-    store.apply([PLAN])
+    plan = store.apply([PLAN])
     assert statuses(store, [PLAN], [1]) == [["NOT_READY"]]
     store.materialize()
+    assert statuses(store, [PLAN], [1]) == [["NOT_FOUND"]]
+    assert "plan@1-removed-2" in str(plan)
+    assert store._project.offline.tables() == ["plan@1-removed-2", "visits@1"]
+
+
+def test_a_removal_that_is_reverted_brings_all_rows_back(store):
+    filled(store)
+    store.apply([VISITS], prune=True)
+    store.registry.revert(1)
+    store.materialize()
     assert ask(store, [PLAN], [1]) == {"name": ["free"]}
+
+
+def test_a_group_that_is_made_anew_never_answers_with_what_a_killed_apply_has_left(store):
+    filled(store)
+    remove_plan_from_the_registry_alone(store)
+    store.apply([PLAN])
+    assert statuses(store, [PLAN], [1]) == [["NOT_READY"]]
 
 
 def test_materialize_removes_what_a_killed_apply_has_left(store):

@@ -131,6 +131,9 @@ def apply(project: Project, definitions: Any, *, prune: bool = False, message: s
     if plan.has_changes:
         added = {c.ref for c in plan.changes if c.kind == "group" and c.action == "add"}
         made = [group for group in collect(definitions).groups if group.ref in added]
+        if any(("group", ref) in plan.snapshot.changed for ref in added):
+            # What a killed apply left of the removed group must not answer for the one that is made anew.
+            forget_removed(project)
         for ref, name in set_aside(project, plan.snapshot, made).items():
             notes = (
                 *notes,
