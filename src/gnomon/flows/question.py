@@ -166,7 +166,7 @@ def _field(name: str, values: Any, dtype: Any, n: int) -> pl.Series:
     return pl.Series(name, values, dtype=dtype, strict=False)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True, eq=False)
 class Instants:
     """When the questions ask."""
 

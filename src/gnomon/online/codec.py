@@ -259,9 +259,10 @@ def join_values(values: Sequence[bytes | memoryview | None]) -> tuple[Int64s, In
     Raises: CorruptValue where a value is not a whole number of words.
     """
     if len(values) == 1:
-        one = values[0] or b""
-        buffer, size = bytes(one), len(one)
-        offsets = np.array([0, size >> 3])
+        buffer = bytes(values[0] or b"")
+        size = len(buffer)
+        offsets = np.zeros(2, np.int64)
+        offsets[1] = size >> 3
         odd = size & 7
     else:
         parts = [value or b"" for value in values]

@@ -77,6 +77,11 @@ class Program:
         return tuple(kind == "float" for _, kind, _ in self.shapes) if one_word else None
 
     @cached_property
+    def real(self) -> bool:
+        """Whether all outputs are floats as they lie."""
+        return self.plain is not None and all(self.plain)
+
+    @cached_property
     def takes_request(self) -> bool:
         """Whether any output counts the request's own row."""
         return any(output.include_request for output in self.outputs)
@@ -201,9 +206,12 @@ def request_rows(lanes: Sequence[Column | None], keys: int) -> RequestRows:
 # ---------------------------------------------------------------------------------------------------- answers
 
 
-@dataclass(frozen=True)
+@dataclass(eq=False)
 class Answers:
-    """The answers for K keys, F features each, still in words."""
+    """The answers for K keys, F features each, still in words.
+
+    Not frozen, and nobody's to change: making a frozen one takes a microsecond of each answer.
+    """
 
     program: Program
     words: Int64s
@@ -268,18 +276,27 @@ class Answers:
     def _numbers(self, plain: tuple[bool, ...]) -> list[list[Any]]:
         """The columns where all are numbers as they lie, which most answers are."""
         count = len(plain)
+        if self.result.shape[1] == 1:
+            # One question: no columns of one value each are made on the way.
+            single = self.result[:, 0]
+            reals = single[:count].view(np.float64).tolist()
+            flags = single[2 * count : 3 * count].tolist()
+            words = reals if self.program.real else single[:count].tolist()
+            if flags.count(_SOUND) == count and words is reals:
+                return [[real] for real in reals]
+            return [
+                [None if flag != _SOUND and flag >> 8 != 1 else real if is_real else word]
+                for real, word, flag, is_real in zip(reals, words, flags, plain, strict=True)
+            ]
         made: list[list[Any]] = self.result[:count].view(np.float64).tolist()
-        if not all(plain):
-            words = self.result[:count].tolist()
-            made = [real if is_real else word for real, word, is_real in zip(made, words, plain, strict=True)]
-        flags = self.result[2 * count : 3 * count]
-        if flags.shape[1] == 1:
-            for slot, (flag,) in enumerate(flags.tolist()):
-                if flag != _SOUND and flag >> 8 != 1:
-                    made[slot] = [None]
-            return made
-        for slot in np.flatnonzero((flags != _SOUND).any(axis=1)).tolist():
-            here = (flags[slot] >> 8 == 1).tolist()
+        if not self.program.real:
+            ints = self.result[:count].tolist()
+            made = [
+                real if is_real else whole for real, whole, is_real in zip(made, ints, plain, strict=True)
+            ]
+        states = self.result[2 * count : 3 * count]
+        for slot in np.flatnonzero((states != _SOUND).any(axis=1)).tolist():
+            here = (states[slot] >> 8 == 1).tolist()
             made[slot] = [item if sound else None for item, sound in zip(made[slot], here, strict=True)]
         return made
 
