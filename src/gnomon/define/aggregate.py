@@ -172,7 +172,7 @@ class Aggregate(Definition):
 def _listed(value: Any) -> Sequence[Any]:
     if value is None:
         return ()
-    return (value,) if isinstance(value, str | timedelta | Window) else value
+    return value if isinstance(value, list | tuple) else (value,)
 
 
 def _window(given: Any, problems: Problems) -> Window | None:

@@ -33,6 +33,12 @@ class Entity(Definition):
         problems.name(self.name)
         keys = []
         for column, given in pairs(self.keys, "keys", problems):
+            if not isinstance(column, str) or not column or column.startswith("__"):
+                problems.add(
+                    f"`{column}` cannot be a key column",
+                    at="keys",
+                    hint="a key is named as in the source; names beginning with `__` belong to the store",
+                )
             dtype = problems.attempt(as_dtype, given, at=f"keys[{column}]")
             if dtype is None:
                 continue

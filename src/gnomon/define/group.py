@@ -16,8 +16,6 @@ from gnomon.errors import not_found
 from gnomon.time import duration
 from gnomon.types import as_dtype
 
-RESERVED = "__"
-
 
 @dataclass(frozen=True, repr=False, init=False)
 class FeatureGroup(Definition):
@@ -85,8 +83,8 @@ class FeatureGroup(Definition):
         put(
             self,
             name=name,
-            entities=(entity,) if isinstance(entity, Entity) else tuple(entity),
-            features=tuple(features),
+            entities=tuple(entity) if isinstance(entity, list | tuple) else (entity,),
+            features=(features,) if isinstance(features, Feature | Aggregate) else tuple(features),
             source=source,
             version=version,
             max_age=lengths["max_age"],

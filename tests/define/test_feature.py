@@ -1,0 +1,45 @@
+"""Features: columns of state groups."""
+
+from __future__ import annotations
+
+import polars as pl
+import pytest
+
+import gnomon as gn
+from gnomon.errors import DefinitionError
+
+
+def test_python_types_and_polars_types_are_the_same_feature():
+    assert gn.Feature("x", float) == gn.Feature("x", pl.Float64) == gn.Feature("x", "Float64")
+
+
+def test_a_category_is_text():
+    assert gn.Feature("x", pl.Categorical).dtype == pl.String()
+
+
+def test_inner_types_are_instances_so_that_layouts_can_ask_them():
+    assert isinstance(gn.Feature("x", pl.List(pl.Time)).dtype.inner, pl.Time)
+
+
+def test_all_problems_are_told_at_once():
+    with pytest.raises(DefinitionError) as caught:
+        gn.Feature("a b", pl.List, expr="SUM(x)", tags=["pii"])
+    assert [p.at for p in caught.value.problems] == [
+        "feature a b",
+        "feature a b.dtype",
+        "feature a b.expr",
+        "feature a b",
+    ]
+
+
+def test_every_property_makes_it_another_feature():
+    plain = gn.Feature("x", int)
+    others = [
+        gn.Feature("y", int),
+        gn.Feature("x", float),
+        gn.Feature("x", int, expr="y"),
+        gn.Feature("x", int, default=0),
+        gn.Feature("x", int, description="x"),
+        gn.Feature("x", int, tags={"a": "b"}),
+    ]
+    assert len({plain, *others}) == 1 + len(others)
