@@ -121,7 +121,7 @@ def explain(project: Project, request: Request, keys: Mapping[str, Any], at: Any
         feature=f"{layout.ref}:{output.name}",
         key=dict(keys),
         at=t,
-        value=value[0],
+        value=value.to_list()[0],
         dtype=output.dtype,
         how=_how(layout, output),
         since=since,

@@ -102,7 +102,9 @@ class Registry:
                 if self.backend.head() == head.revision:
                     raise  # nobody won the race: trying again would go on for ever
                 continue
-            return self.at(head.revision + 1)
+            # Known at once to whoever asks only for `newest`: this process must see what it has applied itself.
+            self._newest = made = self.at(head.revision + 1)
+            return made
 
     def revert(self, revision: int) -> Snapshot:
         """Make a new revision with the definitions of an old one. History stays.
