@@ -90,3 +90,11 @@ def test_mappings_are_pairs_in_their_own_order():
     assert not problems.found
     assert pairs(["a"], "tags", problems) == ()
     assert problems.found[0].what == "`tags` must be a dict, found list"
+
+
+def test_a_name_is_no_longer_than_a_file_may_be_called():
+    fine, long = Problems("group"), Problems("group")
+    fine.name("g" * 128)
+    long.name("g" * 129)
+    assert not fine.found
+    assert "has 129 characters" in long.found[0].what

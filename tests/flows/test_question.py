@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import OrderedDict, UserDict
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 import numpy as np
 import polars as pl
@@ -132,7 +132,11 @@ def test_questions_ask_about_now_unless_they_say_otherwise():
     assert instants(T - HOUR, 2, now).each.tolist() == [instant(T - HOUR)] * 2
 
 
-@pytest.mark.parametrize("kind", [list, tuple, pl.Series])
+def numpy_times(times: list[datetime]) -> np.ndarray:
+    return np.array([t.replace(tzinfo=None) for t in times], "datetime64[ns]")
+
+
+@pytest.mark.parametrize("kind", [list, tuple, pl.Series, numpy_times])
 def test_each_question_may_have_its_own_time(kind):
     t = instants(kind([T, T - HOUR]), 2, now)
     assert (t.each.tolist(), t.earliest, t.latest) == (

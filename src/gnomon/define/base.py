@@ -11,6 +11,7 @@ from typing import Any
 from gnomon.errors import DefinitionError, GnomonError, Problem
 
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_\-]*")
+_LONGEST = 128
 
 
 class Definition:
@@ -81,6 +82,11 @@ class Problems:
             self.add(
                 f"`{value}` is not a usable {what}",
                 hint="letters, digits, `_` and `-`, not beginning with a digit",
+            )
+        elif len(value) > _LONGEST:
+            self.add(
+                f"`{value[:40]}…` has {len(value)} characters",
+                hint=f"a {what} has at most {_LONGEST}: files and tables are called by it",
             )
         elif value.startswith("__"):
             self.add(f"`{value}` is reserved", hint="names beginning with `__` belong to the store")

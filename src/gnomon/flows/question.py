@@ -180,7 +180,9 @@ def instants(at: Any, n: int, clock: Clock) -> Instants:
     if at is None:
         one = clock()
     elif isinstance(at, list | tuple | np.ndarray | pl.Series):
-        each = np.array([instant(value) for value in at], np.int64)
+        # NumPy's own times are read as Polars reads them; one by one they would be numbers of an unknown unit.
+        given = pl.Series(at) if isinstance(at, np.ndarray) else at
+        each = np.array([instant(value) for value in given], np.int64)
         if len(each) != n:
             raise DataError(
                 f"`at` has {len(each)} times for {n} entities", hint="give one time, or one an entity"
