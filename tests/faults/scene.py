@@ -117,6 +117,7 @@ Operation = Callable[[gn.Store], object]
 OPERATIONS: dict[str, Operation] = {
     "apply": lambda store: store.apply(GROUPS, message="first"),
     "apply more": lambda store: store.apply(LATER_GROUPS, prune=True, message="second"),
+    "apply anew": lambda store: store.apply([*LATER_GROUPS, orders], message="third"),
     "materialize": lambda store: store.materialize(),
     **{
         f"insert {name} {i}": lambda store, group=group, i=i: store.insert(group.name, batch(group, i))

@@ -18,6 +18,10 @@ STORIES = {
         ["apply", "insert spend 0", "insert orders 0", "materialize"],
         ["apply more"],
     ),
+    "apply that makes a removed group anew": (
+        ["apply", "insert orders 0", "materialize", "apply more"],
+        ["apply anew", "insert orders 1"],
+    ),
     "first materialize": (["apply", "insert spend 0", "insert spend 1", "insert orders 0"], ["materialize"]),
     "materialize after new, changed and further parts": (
         [

@@ -139,6 +139,7 @@ def apply(project: Project, definitions: Any, *, prune: bool = False, message: s
                 *notes,
                 f"`{ref}` begins empty; the table of the group removed before is kept as `{name}`",
             )
+            emit(Step("apply", ref, "set aside"))
         new = project.registry.commit(
             requirements_of(plan.snapshot, plan.changes), updates_of(plan.changes), message
         )
