@@ -234,7 +234,7 @@ def test_a_run_that_starts_earlier_than_the_table_makes_it_anew(filed):
 def test_a_table_made_anew_reaches_as_far_as_the_one_before(filed, data):
     filed.materialize()
     file(data, "b", (1, T - MINUTE))
-    report = filed.materialize(start=T - MINUTE, end=T - SECOND)
+    report = filed.materialize(start=T - HOUR + US, end=T - 30 * MINUTE)
     assert report.groups[0].rebuilt
     assert ask(filed, [FILED], [1, 2]) == {"count_1d": [2, 1]}
 
