@@ -15,7 +15,7 @@ from deltalake.exceptions import DeltaError, TableNotFoundError
 
 from gnomon.abc.offline import Committed, OfflineStore
 from gnomon.abc.source import Part
-from gnomon.errors import NotFound, Unavailable, UsageError
+from gnomon.errors import Gone, NotFound, Unavailable, UsageError, counted
 from gnomon.locks import locked
 from gnomon.offline.storable import restore, storable, store
 from gnomon.types import DType, as_dtype
@@ -68,9 +68,9 @@ class DeltaStore(OfflineStore):
 
     def append(self, table: str, frame: pl.DataFrame, *, note: Mapping[str, str] | None = None) -> int:
         path = self._path(table)
-        path.parent.mkdir(parents=True, exist_ok=True)
         plain = frame.select(store(pl.col(n), d).alias(n) for n, d in frame.schema.items())
         try:
+            path.parent.mkdir(parents=True, exist_ok=True)
             write_deltalake(
                 str(path),
                 plain,
@@ -82,7 +82,11 @@ class DeltaStore(OfflineStore):
                 ),
             )
         except (DeltaError, OSError) as error:
-            raise Unavailable(f"writing to the table `{table}` failed: {error}", at=str(path)) from None
+            raise Unavailable(
+                f"writing to the table `{table}` failed: {error}",
+                at=str(path),
+                hint="is there room on the disk, and may this user write there?",
+            ) from None
         written = self._open(table)
         assert written is not None
         return int(written.version())
@@ -143,11 +147,22 @@ class DeltaStore(OfflineStore):
         files = [p.name for p in (self.parts(table, version) if parts is None else parts)]
         if not files:
             return pl.LazyFrame(schema=dict(columns))
+        self._check_present(table, files)
         stored = {name: storable(dtype) for name, dtype in columns.items()}
         frame = pl.scan_parquet(
             files, schema=stored, missing_columns="insert", extra_columns="ignore", glob=False
         )
         return frame.select(restore(pl.col(n), d).alias(n) for n, d in columns.items())
+
+    def _check_present(self, table: str, files: Sequence[str]) -> None:
+        """Polars would tell of a missing file only while it reads, and of no table."""
+        missing = [file for file in files if not Path(file).is_file()]
+        if missing:
+            raise Gone(
+                f"the table `{table}` lacks {counted(len(missing), 'file')}",
+                at=missing[0],
+                hint="perhaps a vacuum removed them: bring them back from a copy, or insert the rows again",
+            )
 
     def tables(self) -> list[str]:
         if not self.folder.is_dir():
