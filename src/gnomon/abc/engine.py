@@ -7,7 +7,14 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Self
 
+import numpy as np
 import polars as pl
+from numpy.typing import NDArray
+
+Pick = Callable[[pl.DataFrame, pl.DataFrame], "NDArray[np.int64] | None"]
+"""(rows, questions) → the number of the row that answers each question, int64, -1 for none; None: it cannot tell from
+these columns. Pure.
+"""
 
 PartFunction = Callable[[pl.DataFrame, pl.DataFrame], pl.DataFrame]
 """(rows, questions) of the same keys → one row of features for each question, in their order. Pure."""
@@ -37,3 +44,19 @@ class Engine(ABC):
         `keys`: columns of both frames. No keys: everything is one part. `expected_rows`: about how many rows
         there are, -1 if nobody knows.
         """
+
+    def newest(
+        self,
+        narrow: pl.LazyFrame,
+        wide: pl.LazyFrame,
+        questions: pl.DataFrame,
+        pick: Pick,
+        *,
+        expected_rows: int = -1,
+    ) -> pl.DataFrame | None:
+        """Answer questions by one row each: `pick` chooses by the few columns of `narrow`, and only the chosen rows of
+        `wide` are kept. The columns of `wide`, in the questions' order.
+
+        None: the engine does not do this, or `pick` cannot tell; then `run` answers.
+        """
+        return None

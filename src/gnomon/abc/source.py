@@ -33,6 +33,8 @@ class SourceReader(ABC):
     """Reads the rows of one source. Stateless; made for each run."""
 
     name: str
+    numbered: bool = False
+    """Whether rows have a fixed order, so that a stretch of them can be read by number at little cost."""
 
     @abstractmethod
     def schema(self) -> dict[str, DType]:

@@ -16,7 +16,7 @@ from typing import Self
 import numpy as np
 import polars as pl
 
-from gnomon.abc.engine import Engine, PartFunction
+from gnomon.abc.engine import Engine, PartFunction, Pick
 from gnomon.errors import UsageError
 
 _WORKING = 48
@@ -56,6 +56,20 @@ class LocalEngine(Engine):
         needed = expected_rows * (_WORKING + 3 * sum(_width(dtype) for dtype in schema.dtypes()))
         return max(1, -(-needed // (self.memory or _free() // 6)))
 
+    def newest(
+        self,
+        narrow: pl.LazyFrame,
+        wide: pl.LazyFrame,
+        questions: pl.DataFrame,
+        pick: Pick,
+        *,
+        expected_rows: int = -1,
+    ) -> pl.DataFrame | None:
+        if self.parts(narrow.collect_schema(), expected_rows) > 1:
+            return None
+        picked = pick(narrow.collect().rechunk(), questions)
+        return None if picked is None else _fetch(wide, picked)
+
     def run(
         self,
         rows: pl.LazyFrame,
@@ -83,6 +97,28 @@ class LocalEngine(Engine):
                 for file in files[part]:
                     file.unlink()
         return _in_order(done, np.concatenate(order))
+
+
+def _fetch(wide: pl.LazyFrame, picked: np.ndarray) -> pl.DataFrame | None:
+    """The rows with the numbers `picked`, null for -1; None if there are fewer rows than there were.
+
+    Stretch by stretch: of what is read, only the rows that are wanted stay.
+    """
+    wanted = np.zeros(int(picked.max(initial=-1)) + 1, bool)
+    wanted[picked[picked >= 0]] = True
+    pieces = [wide.head(0).collect()]
+    for first in range(0, len(wanted), _BATCH):
+        here = wanted[first : first + _BATCH]
+        if here.any():
+            read = wide.slice(first, len(here)).collect()
+            if len(read) < len(here):
+                return None
+            pieces.append(read.filter(pl.Series(here)))
+    place = np.cumsum(wanted) - 1
+    index = pl.Series(np.where(picked < 0, -1, place[picked]) if len(place) else picked)
+    if len(picked) and int(picked.min()) < 0:
+        index = pl.select(pl.when(index >= 0).then(index)).to_series()
+    return pl.concat(pieces).rechunk().select(pl.all().gather(index))
 
 
 def _width(dtype: pl.DataType) -> int:

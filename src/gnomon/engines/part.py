@@ -17,12 +17,12 @@ import polars as pl
 from gnomon import columns
 from gnomon.columns import NO_WORDS, Flags, Words
 from gnomon.engines.lanes import Lane, gather, masked, series
-from gnomon.engines.resolve import AsOf, Rows, match_keys, resolve
+from gnomon.engines.resolve import AsOf, ContentNeeded, Rows, match_keys, resolve
 from gnomon.engines.windows import LISTS, SELECTIONS, Chunk, Result, make_result, newest, solve
 from gnomon.errors import ComputeError, counted
-from gnomon.kernels import order, sums
+from gnomon.kernels import asof, order, sums
 from gnomon.plan.layout import NONE, Layout, Output
-from gnomon.plan.normal import lane
+from gnomon.plan.normal import TIME, lane
 from gnomon.types import dtype_text
 
 _SMALL = 20_000
@@ -51,6 +51,16 @@ class Answer:
     ties: int
 
 
+@dataclass(frozen=True)
+class Picked:
+    """The newest row of each question."""
+
+    position: Words
+    """Its place in the frame, -1 for none."""
+    rows: int
+    ties: int
+
+
 def answer(
     layout: Layout, outputs: Sequence[Output], frame: pl.DataFrame, spine: Spine, as_of: AsOf
 ) -> Answer:
@@ -69,6 +79,51 @@ def answer(
         layout, outputs, frame, spine, rows, chunks, q_code
     )
     return Answer(made, len(rows.code), rows.ties)
+
+
+def pick_newest(layout: Layout, frame: pl.DataFrame, spine: Spine, as_of: AsOf) -> Picked | None:
+    """State groups: which row of `frame` answers each question of `spine`.
+
+    None if rows tie for which content decides, and `frame` has none.
+    """
+    q_code, row_code = match_keys(spine.keys, len(spine.t), frame, layout)
+    met = _pick_in_order(layout, columns.words(frame[TIME]), row_code, q_code, spine.t, as_of)
+    if met is not None:
+        return Picked(met, int(np.count_nonzero(row_code >= 0)), 0)
+    try:
+        rows = resolve(layout, frame, row_code, as_of, ())
+    except ContentNeeded:
+        return None
+    t = spine.t - layout.settling_delay
+    q_at = order.sort_queries(q_code, t)
+    chunks = list(_chunks(layout, rows, q_code[q_at], t[q_at], q_at))
+    return Picked(_newest_rows(layout, rows, chunks, len(spine.t)), len(rows.code), rows.ties)
+
+
+def _pick_in_order(
+    layout: Layout, time: Words, row_code: Words, q_code: Words, given: Words, as_of: AsOf
+) -> Words | None:
+    """The newest rows without sorting; None where rows do not come in order, tie, or become known otherwise."""
+    if layout.known_at is not None or isinstance(as_of, int) or not asof.in_order(time):
+        return None
+    t = given - layout.settling_delay
+    lag = layout.lag if as_of == "known" else 0
+    if len(t) and int(t.min()) < np.iinfo(np.int64).min + lag + (layout.max_age or 0):
+        return None  # the kernel does not saturate
+    picked = np.full(len(t), -1, np.int64)
+    last = np.full(int(q_code.max(initial=-1)) + 1, -1, np.int64)
+    by_time = order.sort_rows(np.zeros(len(t), np.int64), t)
+    max_age = NONE if layout.max_age is None else layout.max_age
+    met = asof.newest_in_order(row_code, time, lag, by_time, q_code, t, max_age, last, picked)
+    return picked if met else None
+
+
+def _newest_rows(layout: Layout, rows: Rows, chunks: Sequence[Chunk], n: int) -> Words:
+    """The place in the frame of each question's newest row, -1 for none."""
+    picked = np.full(n, -1, np.int64)
+    max_age = NONE if layout.max_age is None else layout.max_age
+    _each(chunks, lambda chunk: newest(chunk, max_age, picked))
+    return np.where(picked < 0, -1, rows.position[picked]) if len(rows.position) else picked
 
 
 def _chunks(layout: Layout, rows: Rows, q_code: Words, q_t: Words, q_at: Words) -> Iterator[Chunk]:
@@ -117,12 +172,10 @@ def _state(
     chunks: Sequence[Chunk],
     q_code: Words,
 ) -> list[pl.Series]:
-    picked = np.full(len(spine.t), -1, np.int64)
-    max_age = NONE if layout.max_age is None else layout.max_age
-    _each(chunks, lambda chunk: newest(chunk, max_age, picked))
-    # One index for all columns: the newest row's place in the frame as it was read.
-    index = pl.Series(np.where(picked < 0, -1, rows.position[picked]) if len(rows.position) else picked)
-    if len(picked) and int(index.min()) < 0:  # type: ignore[arg-type]
+    # One index for all columns.
+    picked = _newest_rows(layout, rows, chunks, len(spine.t))
+    index = pl.Series(picked)
+    if len(picked) and int(picked.min()) < 0:
         index = pl.select(pl.when(index >= 0).then(index)).to_series()
     found = frame.select(pl.col(lane(o.input)).gather(index).alias(f"{i}") for i, o in enumerate(outputs))
     return [found[f"{i}"].alias(o.name) for i, o in enumerate(outputs)]

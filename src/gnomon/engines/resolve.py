@@ -18,7 +18,7 @@ from gnomon import columns
 from gnomon.columns import NO_WORDS, Words
 from gnomon.errors import DataError
 from gnomon.kernels import order
-from gnomon.plan.identity import content_hashes, row_hashes
+from gnomon.plan.identity import content_columns, content_hashes, row_hashes
 from gnomon.plan.layout import NONE, Layout, Output
 from gnomon.plan.normal import ID, KNOWN, PART, TIME, key
 from gnomon.time import NEVER
@@ -109,8 +109,10 @@ def resolve(layout: Layout, frame: pl.DataFrame, code: Words, as_of: AsOf, outpu
     rows_until = until[position] if len(until) else NO_WORDS
     ties = 0
     if layout.kind == "state":
+        before = position
         position, rows_until, ties = _state_versions(layout, frame, position, rows_code, rows_time, known)
-        rows_code, rows_time = code[position], time[position]
+        if position is not before:
+            rows_code, rows_time = code[position], time[position]
     rows_known = known[position] if known is not time else NO_WORDS
     if as_of != "known":
         if len(rows_until):
@@ -170,6 +172,10 @@ def _event_versions(layout: Layout, frame: pl.DataFrame, code: Words, known: Wor
     return until
 
 
+class ContentNeeded(Exception):
+    """Rows tie, and the frame lacks the content that decides."""
+
+
 def _state_versions(
     layout: Layout, frame: pl.DataFrame, position: Words, code: Words, time: Words, known: Words
 ) -> tuple[Words, Words, int]:
@@ -179,6 +185,8 @@ def _state_versions(
     starts, ends = order.tied_runs(code, time, NO_WORDS)
     if not len(starts):
         return position, NO_WORDS, 0
+    if not set(content_columns(layout)) <= set(frame.columns):
+        raise ContentNeeded
     within = order.run_positions(starts, ends)
     at = position[within]
     ident = np.repeat(np.arange(len(starts)), ends - starts)

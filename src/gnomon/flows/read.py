@@ -12,7 +12,7 @@ from gnomon.abc.source import Part, SourceReader
 from gnomon.engines.resolve import AsOf, needs_content
 from gnomon.errors import DataError
 from gnomon.plan.layout import NONE, Layout, Output
-from gnomon.plan.normal import PART, TIME, Ignored, count_ignored, micros, normalise, raw_columns
+from gnomon.plan.normal import PART, ROW, TIME, Ignored, count_ignored, lane, micros, normalise, raw_columns
 from gnomon.time import ALWAYS, NEVER
 
 
@@ -22,6 +22,10 @@ class Reading:
 
     frame: pl.LazyFrame
     """In normal form."""
+    narrow: pl.LazyFrame | None
+    """State groups on numbered sources: keys, times and the row's number alone."""
+    wide: pl.LazyFrame
+    """Every row's inputs, by number."""
     raw: pl.LazyFrame
     """The same rows before, unfiltered, for counting what takes no part."""
     source: str
@@ -51,7 +55,8 @@ def plan_reading(
         overlapping = False
         with_content = needs_content(layout, outputs, False)
     schema = raw.collect_schema()
-    filtered = raw
+    numbered = layout.kind == "state" and reader.numbered
+    filtered = raw.with_row_index(ROW) if numbered else raw
     time = micros(pl.col(layout.timestamp), schema[layout.timestamp])
     if isinstance(schema[layout.timestamp], pl.Datetime):
         # In the column's own type, so that files can skip row groups by their statistics.
@@ -69,8 +74,10 @@ def plan_reading(
     frame = normalise(
         filtered, layout, inputs=inputs, with_content=with_content, keep=(PART,) if overlapping else ()
     )
+    narrow = normalise(filtered, layout, inputs=(), keep=(ROW,)) if numbered else None
+    wide = raw.select(layout.inputs[i].evaluate().alias(lane(i)) for i in inputs)
     columns = tuple(c for c in schema.names() if c != PART)
-    return Reading(frame, raw, reader.describe(), columns, since, until, parts)
+    return Reading(frame, narrow, wide, raw, reader.describe(), columns, since, until, parts)
 
 
 def _stretch(layout: Layout, outputs: Sequence[Output], first_t: int, last_t: int) -> tuple[int, int]:

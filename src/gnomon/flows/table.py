@@ -46,6 +46,8 @@ def declared_columns(group: FeatureGroup) -> dict[str, DType]:
 class TableReader(SourceReader):
     """Reads a cached group's rows, and their hashes if asked for. Its parts are the table's files."""
 
+    numbered = True
+
     def __init__(self, offline: OfflineStore, group: FeatureGroup) -> None:
         self.offline = offline
         self.name = group.name

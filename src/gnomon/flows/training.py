@@ -9,7 +9,7 @@ import numpy as np
 import polars as pl
 
 from gnomon import columns as cols
-from gnomon.engines.part import Answer, Spine, answer
+from gnomon.engines.part import Answer, Picked, Spine, answer, pick_newest
 from gnomon.engines.resolve import AsOf
 from gnomon.errors import DataError, UsageError, nearest
 from gnomon.events import Retrieved, emit
@@ -17,7 +17,7 @@ from gnomon.flows import ondemand
 from gnomon.flows.project import Project
 from gnomon.flows.read import Reading, plan_reading, telling
 from gnomon.flows.request import Ident, Job, Request, with_default
-from gnomon.plan.normal import key, lane, micros
+from gnomon.plan.normal import ROW, key, lane, micros
 from gnomon.time import NEVER, instant, stopwatch
 from gnomon.types import DType, dtype_text, is_instant
 
@@ -204,18 +204,39 @@ def answer_job(project: Project, question: Question, job: Job) -> tuple[Answer, 
         *(layout.inputs[i].evaluate().alias(lane(i)) for i in job.request_inputs),
         pl.Series(_ASKED, t),
     )
-    counts: list[Answer] = []
+    counts: list[Answer | Picked] = []
+
+    def asked_in(part: pl.DataFrame) -> Spine:
+        return Spine(part.select(keys), part[_ASKED].to_numpy(writable=True), part.select(own))
+
+    def pick(rows: pl.DataFrame, part: pl.DataFrame) -> cols.Words | None:
+        found = pick_newest(layout, rows, asked_in(part), question.as_of)
+        if found is None:
+            return None
+        counts.append(found)
+        number = cols.words(rows[ROW])
+        return np.where(found.position < 0, -1, number[found.position]) if len(number) else found.position
 
     def work(rows: pl.DataFrame, part: pl.DataFrame) -> pl.DataFrame:
-        asked = Spine(part.select(keys), part[_ASKED].to_numpy(writable=True), part.select(own))
-        found = answer(layout, job.outputs, rows, asked, question.as_of)
+        found = answer(layout, job.outputs, rows, asked_in(part), question.as_of)
         counts.append(found)
         return pl.DataFrame(found.columns)
 
+    expected = reader.expected_rows()
     with telling(layout.ref):
-        made = project.engine.run(reading.frame, questions, keys, work, expected_rows=reader.expected_rows())
+        found = None
+        if reading.narrow is not None:
+            found = project.engine.newest(
+                reading.narrow, reading.wide, questions, pick, expected_rows=expected
+            )
+        if found is not None:
+            made = [found[lane(o.input)].alias(o.name) for o in job.outputs]
+        else:
+            counts.clear()
+            run = project.engine.run(reading.frame, questions, keys, work, expected_rows=expected)
+            made = run.get_columns()
     rows, ties = sum(c.rows for c in counts), sum(c.ties for c in counts)
-    return Answer(made.get_columns(), rows, ties), reading
+    return Answer(made, rows, ties), reading
 
 
 def run_steps(request: Request, values: dict[Ident, pl.Series], fields: dict[str, pl.Series], n: int) -> None:

@@ -19,6 +19,8 @@ from gnomon.time import DAY, NEVER
 
 TIME, KNOWN, ID = "__t", "__known", "__id"
 PART = "__part"
+ROW = "__row"
+"""The number of a row in its source, where rows are fetched by number."""
 
 
 def key(i: int) -> str:

@@ -40,6 +40,7 @@ class FileReader(SourceReader):
         self.location = str(root / source.path)
         self.files = self._find()
         self.format = source.file_format or self._format_of_all()
+        self.numbered = self.format == "parquet"
 
     def _find(self) -> list[Path]:
         path = Path(self.location)
