@@ -74,11 +74,11 @@ class SQLReader(SourceReader):
 
     def parts(self) -> tuple[Part, ...]:
         grows = self.source.known_at is not None
-        return (
-            Part(
-                f"{redacted(self.source.url)}?{self.source.query}", "known_at" if grows else "", grows=grows
-            ),
-        )
+        return (Part(self._part, "known_at" if grows else "", grows=grows),)
+
+    @property
+    def _part(self) -> str:
+        return f"{redacted(self.source.url)}?{self.source.query}"
 
     def scan(
         self, columns: Sequence[str], *, parts: Sequence[Part] | None = None, part_column: str | None = None
@@ -88,7 +88,7 @@ class SQLReader(SourceReader):
         self._check_types(read, types)
         frame = read.lazy().select(list(dict.fromkeys(columns)))
         if part_column is not None:
-            frame = frame.with_columns(pl.lit(redacted(self.source.url)).alias(part_column))
+            frame = frame.with_columns(pl.lit(self._part).alias(part_column))
         return frame
 
     def _check_types(self, read: pl.DataFrame, types: Mapping[str, DType]) -> None:
