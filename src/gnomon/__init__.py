@@ -5,6 +5,7 @@ Names are loaded on first use, so that `import gnomon` is quick.
 
 from __future__ import annotations
 
+import difflib
 import importlib
 from typing import TYPE_CHECKING, Any
 
@@ -107,7 +108,9 @@ __all__ = sorted(set(_MODULE_OF) - {"all", "any", "max", "min", "sum"})  # noqa:
 def __getattr__(name: str) -> Any:
     module = _MODULE_OF.get(name)
     if module is None:
-        raise AttributeError(f"module `gnomon` has no attribute `{name}`")
+        close = difflib.get_close_matches(name, _MODULE_OF, n=1)
+        hint = f"; did you mean `{close[0]}`?" if close else ""
+        raise AttributeError(f"module `gnomon` has no attribute `{name}`{hint}", name=name)
     value = getattr(importlib.import_module(module), name)
     globals()[name] = value
     return value

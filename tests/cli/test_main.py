@@ -59,7 +59,7 @@ def test_every_command_has_help_and_speaks_json(gnomon, name):
     ran = gnomon(name, "--help")
     assert ran.status == 0
     assert "--json" in ran.out
-    assert ("--project DIR" in ran.out) == (name not in ("init", "demo"))
+    assert "--project" in ran.out
 
 
 def test_help_on_a_terminal_loses_nothing(gnomon, monkeypatch):

@@ -166,8 +166,6 @@ def explain(
     The rows in the window, its edges, each row's times and id.
     """
     moment = time_of(at, "--at")
-    if ":" not in feature:
-        raise UsageError(f"`{feature}` names no feature", hint="write group:feature")
     with opened(project, json) as store:
         entities = rows_of(columns_of(key or [], store.inputs([feature]).keys, "--key"), "--key")
         if len(entities) > 1:

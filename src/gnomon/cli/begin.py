@@ -17,16 +17,21 @@ from gnomon.cli.late import demo as demonstration
 from gnomon.cli.late import doctor as examination
 from gnomon.cli.options import JsonOption, ProjectOption, nearest_project, project_folder
 from gnomon.cli.output import Table, show_result, write
+from gnomon.errors import UsageError
 
 
 def init(
-    folder: Annotated[Path, typer.Argument(metavar="DIR", help="A new or empty folder.")],
+    folder: Annotated[Path | None, typer.Argument(metavar="DIR", help="A new or empty folder.")] = None,
+    project: Annotated[Path | None, typer.Option("--project", metavar="DIR", help="The same as DIR.")] = None,
     json: JsonOption = False,
 ) -> None:
     """Write a small project that runs.
 
     Its data are made up: orders of a shop, with features of its customers.
     """
+    folder = folder or project
+    if folder is None:
+        raise UsageError("`gnomon init` needs a folder", hint="gnomon init DIR")
     files = starter.write(folder)
     steps = [
         "gnomon apply -m 'first features'",
@@ -45,7 +50,10 @@ def demo(
     folder: Annotated[
         Path | None,
         typer.Option(
-            "--dir", metavar="DIR", help="A new or empty folder to work in. Default: a temporary one."
+            "--dir",
+            "--project",
+            metavar="DIR",
+            help="A new or empty folder to work in. Default: a temporary one.",
         ),
     ] = None,
     keep: Annotated[bool, typer.Option("--keep", help="Keep the temporary folder.")] = False,

@@ -11,7 +11,7 @@ import typer
 
 from gnomon.cli.late import files, table
 from gnomon.cli.options import JsonOption, ProjectOption, opened, time_of
-from gnomon.cli.output import show_result
+from gnomon.cli.output import show_result, tell
 from gnomon.errors import UsageError
 
 STDIN = "-"
@@ -75,4 +75,6 @@ def materialize(
     since, until = time_of(start, "--start"), time_of(end, "--end")
     with opened(project, json) as store:
         report = store.materialize(groups or None, start=since, end=until)
+    if not report.durable:
+        tell("warning: the online store ends with this process; set [online] url in gnomon.toml")
     show_result(json, report.to_dict(), str(report))

@@ -30,6 +30,9 @@ class Window:
     text: str
     """As written; part of the feature's name."""
 
+    def __repr__(self) -> str:
+        return repr(self.text)
+
 
 @dataclass(frozen=True, slots=True)
 class Rule:

@@ -5,7 +5,9 @@ from __future__ import annotations
 import dataclasses
 import html
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from contextvars import ContextVar
 from typing import Any
 
 from gnomon.errors import DefinitionError, GnomonError, Problem
@@ -66,6 +68,31 @@ def pairs(value: Any, what: str, problems: Problems) -> tuple[tuple[str, Any], .
     return ()
 
 
+_waiting: ContextVar[list[Problem] | None] = ContextVar("waiting", default=None)
+
+
+@contextmanager
+def all_at_once() -> Iterator[list[Problem]]:
+    """Within the block, what is wrong with definitions is put into the list and does not stop the next ones.
+
+    Such definitions are not whole: they must not be used, but for finding what else is wrong.
+    """
+    found: list[Problem] = []
+    token = _waiting.set(found)
+    try:
+        yield found
+    finally:
+        _waiting.reset(token)
+
+
+def complain(error: GnomonError) -> None:
+    """Raise the error, or keep its problems where all are told at once."""
+    waiting = _waiting.get()
+    if waiting is None:
+        raise error
+    waiting.extend(error.problems)
+
+
 class Problems:
     """Collects everything that is wrong with one definition, to be raised at once."""
 
@@ -102,7 +129,7 @@ class Problems:
 
     def done(self) -> None:
         if self.found:
-            raise DefinitionError(self.found)
+            complain(DefinitionError(self.found))
 
 
 def version_of(value: Any, problems: Problems) -> None:

@@ -72,15 +72,21 @@ def collect(definitions: Any) -> Collected:
     Raises: DefinitionError with all problems at once: a name that stands for two different definitions (with
     both places), and what is not a definition.
     """
+    collected, problems = collect_with_problems(definitions)
+    if problems:
+        raise DefinitionError(problems)
+    return collected
+
+
+def collect_with_problems(definitions: Any) -> tuple[Collected, list[Problem]]:
+    """What `collect` gives, and what it would raise: of two definitions of one name, the first is there."""
     found = _Found()
     for where, value in _given(definitions, ""):
         found.walk(value, where)
-    if found.problems:
-        raise DefinitionError(found.problems)
     of: dict[Kind, list[Any]] = {kind: [] for kind in KINDS}
     for (kind, _), (definition, _) in sorted(found.by_ref.items(), key=lambda item: _order(item[1][0])):
         of[kind].append(definition)
-    return Collected(*(tuple(of[kind]) for kind in KINDS))
+    return Collected(*(tuple(of[kind]) for kind in KINDS)), found.problems
 
 
 def kind_of(definition: Registered) -> Kind:

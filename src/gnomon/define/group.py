@@ -8,7 +8,7 @@ from datetime import timedelta
 from typing import Any, Literal
 
 from gnomon.define.aggregate import Aggregate
-from gnomon.define.base import Definition, Problems, pairs, put, version_of
+from gnomon.define.base import Definition, Problems, complain, pairs, put, version_of
 from gnomon.define.entity import Entity
 from gnomon.define.feature import Feature
 from gnomon.define.source import Source
@@ -234,7 +234,7 @@ class FeatureGroup(Definition):
 
 def _select(group: FeatureGroup, feature: str, prefix: str, keys: tuple[tuple[str, str], ...]) -> Selection:
     if feature not in group.feature_names:
-        raise not_found("Feature", feature, group.feature_names, at=f"group {group.name}")
+        complain(not_found("Feature", feature, group.feature_names, at=f"group {group.name}"))
     return Selection(group, feature, prefix, keys)
 
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from gnomon.abc.source import SourceReader
-from gnomon.define.collect import Collected, collect
+from gnomon.define.collect import Collected, collect, collect_with_problems
 from gnomon.define.group import FeatureGroup, Selection
 from gnomon.define.ondemand import OnDemand
 from gnomon.errors import BreakingChange, DefinitionError, GnomonError, Problem
@@ -86,9 +86,8 @@ def make_plan(project: Project, definitions: Any, *, prune: bool = False) -> Pla
     Raises: DefinitionError with all problems of all definitions at once: missing files and columns, wrong
             types, names that collide, functions that depend on other rows.
     """
-    collected = collect(definitions)
+    collected, problems = collect_with_problems(definitions)
     snapshot = project.registry.snapshot()
-    problems: list[Problem] = []
     layouts: dict[str, Layout] = {}
     columns: dict[str, Mapping[str, DType]] = {}
     for group in collected.groups:
@@ -105,7 +104,7 @@ def make_plan(project: Project, definitions: Any, *, prune: bool = False) -> Pla
     problems.extend(_collisions(collected))
     if problems:
         raise DefinitionError(problems)
-    project.functions.update({o.ref: o for o in collected.on_demand if o.function is not None})
+    project.saw(collected.on_demand)
     changes = diff(snapshot, collected, columns, prune=prune)
     touched = {c.ref for c in changes if c.kind == "group" and c.action in ("add", "change")}
     notes = [

@@ -12,14 +12,31 @@ from pathlib import Path
 from types import ModuleType
 
 from gnomon.config import Config
-from gnomon.errors import DataError, GnomonError
+from gnomon.define.base import all_at_once
+from gnomon.errors import DataError, DefinitionError, GnomonError, UsageError
 
 
 def load_definitions(config: Config) -> list[ModuleType]:
     """Run the project's definitions.
 
-    Raises: DataError if there are none, or their code fails, with the line that failed.
+    Raises: DefinitionError with what is wrong in all of them; DataError if there are none, or their code fails,
+            with the line that failed.
     """
+    with all_at_once() as problems:
+        try:
+            modules = _load(config)
+        except GnomonError as error:
+            if not problems and not isinstance(error, UsageError):
+                raise
+            # A name that definitions get wrong is a wrong definition; a failure that follows from one is no news.
+            if isinstance(error, DefinitionError | UsageError):
+                problems.extend(error.problems)
+    if problems:
+        raise DefinitionError(problems)
+    return modules
+
+
+def _load(config: Config) -> list[ModuleType]:
     path = config.root / config.definitions
     if path.is_dir():
         files = sorted(p for p in path.rglob("*.py") if not p.name.startswith("_"))

@@ -105,6 +105,8 @@ class Report:
 
     groups: list[GroupReport] = field(default_factory=list)
     seconds: float = 0.0
+    durable: bool = True
+    """Whether the online store outlives this process."""
 
     @property
     def rows(self) -> int:
@@ -151,7 +153,7 @@ def materialize(
             f"the interval [{show(start)}, {show(end)}) is empty", hint="`start` must lie before `end`"
         )
     elapsed = stopwatch()
-    report = Report()
+    report = Report(durable=project.online.capabilities.durable)
     forget_removed(project)
     for i, (group, layout) in enumerate(groups):
         with filling(project.root, group.ref):

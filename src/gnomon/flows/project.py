@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import getpass
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -46,8 +46,10 @@ class Project:
         self.config = config
         self.clock = clock
         self.author = author or _user()
-        self.functions: dict[str, OnDemand] = {}
-        """On-demand functions that this process has seen, by `name@version`."""
+        self.functions: dict[tuple[str, str], OnDemand] = {}
+        """On-demand functions that this process has seen, by `name@version` and the hash of their code: a notebook
+        that tries another body still has the one that was applied.
+        """
         self._recent: Snapshot | None = None
         self._looked = 0.0
         self._layouts: dict[str, Layout] = {}
@@ -118,12 +120,17 @@ class Project:
         """
         address = (on_demand.ref, on_demand.source_hash)
         if address not in self._imported:
-            if on_demand.ref not in self.functions and has_definitions(self.config):
+            if address not in self.functions and has_definitions(self.config):
                 # A file of definitions is no importable module: load it as `apply` does.
-                collected = collect(load_definitions(self.config))
-                self.functions.update({o.ref: o for o in collected.on_demand})
-            self._imported[address] = import_function(on_demand, self.functions)
+                self.saw(collect(load_definitions(self.config)).on_demand)
+            known = [o for (ref, _), o in self.functions.items() if ref == on_demand.ref]
+            found = self.functions.get(address) or (known[-1] if known else None)
+            self._imported[address] = import_function(on_demand, {on_demand.ref: found} if found else {})
         return self._imported[address]
+
+    def saw(self, functions: Iterable[OnDemand]) -> None:
+        """Remember functions whose code is at hand."""
+        self.functions.update({(o.ref, o.source_hash): o for o in functions if o.function is not None})
 
     def close(self) -> None:
         """Let go of everything that was opened."""

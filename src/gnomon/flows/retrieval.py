@@ -82,6 +82,11 @@ class Retrieval:
         layouts = {job.layout.ref: job.layout for job in self._question.request.jobs}
         return {ref: reading.ignored(layouts[ref]) for ref, reading in self._computed.readings.items()}
 
+    @property
+    def ties(self) -> dict[str, int]:
+        """By state group, the rows that lost to another of the same key, event time and known_at."""
+        return self._computed.ties
+
     def explain(self) -> str:
         """What will be read, and how each feature is computed, in words."""
         q = self._question

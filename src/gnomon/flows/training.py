@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
@@ -42,7 +43,6 @@ class Computed:
 
     frame: pl.DataFrame
     readings: dict[str, Reading] = field(default_factory=dict)
-    rows: dict[str, int] = field(default_factory=dict)
     ties: dict[str, int] = field(default_factory=dict)
     seconds: float = 0.0
 
@@ -168,8 +168,7 @@ def compute(project: Project, question: Question) -> Computed:
     for job in question.request.jobs:
         found, reading = answer_job(project, question, job)
         done.readings[job.layout.ref] = reading
-        done.rows[job.layout.ref] = found.rows
-        done.ties[job.layout.ref] = found.ties
+        done.ties[job.layout.ref] = done.ties.get(job.layout.ref, 0) + found.ties
         for ident, output, column in zip(job.idents, job.outputs, found.columns, strict=True):
             values[ident] = with_default(column, output)
     run_steps(
@@ -252,8 +251,6 @@ def run_steps(request: Request, values: dict[Ident, pl.Series], fields: dict[str
 
 def row_hash(frame: pl.DataFrame) -> str:
     """Digest of a frame's content, for telling spines apart."""
-    import hashlib
-
     digest = hashlib.sha256()
     for column in frame.get_columns():
         digest.update(column.name.encode())
