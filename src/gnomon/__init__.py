@@ -102,7 +102,7 @@ _HOME = {
 _MODULE_OF = {name: module for module, names in _HOME.items() for name in names.split()}
 
 # Builtins that a star import must not shadow.
-__all__ = sorted(set(_MODULE_OF) - {"all", "any", "max", "min", "sum"})  # noqa: PLE0605
+__all__ = sorted(set(_MODULE_OF) - {"all", "any", "max", "min", "sum"})  # noqa: PLE0605 — sorted() gives a list
 
 
 def __getattr__(name: str) -> Any:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -170,6 +171,9 @@ def test_a_side_s_median_is_taken_metric_by_metric() -> None:
     assert side.score == 3
 
 
+SLEPT = 0.01
+
+
 class Kept(Timed):
     """Notes what it holds when its work begins."""
 
@@ -184,15 +188,22 @@ class Kept(Timed):
 
     def work(self) -> str:
         self.seen.append(self.result)
+        time.sleep(SLEPT)
         return "done"
 
 
 def test_a_result_is_let_go_before_the_next_turn(tmp_path: Path) -> None:
     side = Kept(Job({}, tmp_path, tmp_path, tmp_path, 1))
-    assert side.turn()["seconds"] >= 0
+    side.turn()
     assert side.result == "done"
     side.turn()
     assert side.seen == ["reset", None, "reset", None]
+
+
+def test_a_turn_takes_the_seconds_of_its_work(tmp_path: Path) -> None:
+    measure = Kept(Job({}, tmp_path, tmp_path, tmp_path, 1)).turn()
+    assert list(measure) == ["seconds"]
+    assert measure["seconds"] > SLEPT / 2
 
 
 class Counting(Sampled):

@@ -11,7 +11,7 @@ import numpy as np
 import polars as pl
 
 from gnomon.columns import kind_of
-from gnomon.online.arrays import VarColumn, WordColumn, var_column
+from gnomon.online.arrays import NO_BYTES, Bytes, VarColumn, WordColumn
 from gnomon.online.codec import MAX, FlatRows, Lane, Layout, fresh
 from gnomon.online.values import decode, encode
 
@@ -40,6 +40,13 @@ def make_layout(
     """A layout with lanes `x0`, `x1`, …"""
     lanes = tuple(Lane(f"x{i}", kind_of(dtype)) for i, dtype in enumerate(types))
     return Layout(kind, id_kind, declared, lag, lanes)  # type: ignore[arg-type]
+
+
+def var_column(values: Sequence[bytes], valid: Bytes = NO_BYTES) -> VarColumn:
+    """A column of byte strings."""
+    offsets = np.zeros(len(values) + 1, np.int64)
+    np.cumsum(np.fromiter(map(len, values), np.int64, len(values)), out=offsets[1:])
+    return VarColumn(offsets, np.frombuffer(bytearray(b"").join(values), np.uint8), valid)
 
 
 def content_of(row: Row) -> list[int]:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from gnomon.online.arrays import Column, VarColumn, WordColumn, joined, var_column
+from gnomon.online.arrays import Column, VarColumn, WordColumn, joined
+from tests.online.made import var_column
 
 
 def words(*values: int, valid: tuple[int, ...] = ()) -> WordColumn:
@@ -40,9 +41,3 @@ def test_joining_keeps_the_order_and_fills_in_validity() -> None:
 def test_columns_of_different_kinds_are_not_joined(other: Column) -> None:
     with pytest.raises(TypeError, match="different kinds"):
         joined(words(1), other)
-
-
-def test_arrays_can_be_written() -> None:
-    """Kernels are compiled for writable arrays; a view of bytes would compile each of them once more."""
-    assert var_column([b"a", b"b"]).data.flags.writeable
-    assert var_column([]).offsets.tolist() == [0]

@@ -30,99 +30,105 @@ class Common(TypedDict, total=False):
     name: str | None
 
 
+def _make(function: str, column: str | None, common: Common, **own: Any) -> Aggregate:
+    """Lengths are given as users write them; `Aggregate` brings them into its own form."""
+    given: dict[str, Any] = {**common, **own}
+    return Aggregate(function, column, **given)
+
+
 def count(column: str | None = None, **common: Unpack[Common]) -> Aggregate:
     """Number of rows; with a column, of its non-null values. Int64, 0 when empty."""
-    return Aggregate("count", column, **common)  # type: ignore[arg-type]
+    return _make("count", column, common)
 
 
 def sum(column: str | None = None, **common: Unpack[Common]) -> Aggregate:
     """The exact sum, rounded once. Int64, Float64 or Decimal(38, s); null when empty; overflow is an error."""
-    return Aggregate("sum", column, **common)  # type: ignore[arg-type]
+    return _make("sum", column, common)
 
 
 def mean(column: str | None = None, **common: Unpack[Common]) -> Aggregate:
     """The exact sum rounded to Float64, divided by the number of values. Null when empty."""
-    return Aggregate("mean", column, **common)  # type: ignore[arg-type]
+    return _make("mean", column, common)
 
 
 def var(column: str | None = None, *, ddof: int = 1, **common: Unpack[Common]) -> Aggregate:
     """Variance from exact sums. Null when there are not more than `ddof` values."""
-    return Aggregate("var", column, ddof=ddof, **common)  # type: ignore[arg-type]
+    return _make("var", column, common, ddof=ddof)
 
 
 def std(column: str | None = None, *, ddof: int = 1, **common: Unpack[Common]) -> Aggregate:
     """Square root of `var`."""
-    return Aggregate("std", column, ddof=ddof, **common)  # type: ignore[arg-type]
+    return _make("std", column, common, ddof=ddof)
 
 
 def min(column: str | None = None, **common: Unpack[Common]) -> Aggregate:
     """The least value. -0.0 < 0.0; NaN only if there is nothing else; text by code point."""
-    return Aggregate("min", column, **common)  # type: ignore[arg-type]
+    return _make("min", column, common)
 
 
 def max(column: str | None = None, **common: Unpack[Common]) -> Aggregate:
     """The greatest value. -0.0 < 0.0; NaN only if there is nothing else; text by code point."""
-    return Aggregate("max", column, **common)  # type: ignore[arg-type]
+    return _make("max", column, common)
 
 
 def first(
     column: str | None = None, *, nulls: Literal["skip", "keep"] = "skip", **common: Unpack[Common]
 ) -> Aggregate:
     """The value of the first row in order (event time, declared known_at, row id)."""
-    return Aggregate("first", column, nulls=nulls, **common)  # type: ignore[arg-type]
+    return _make("first", column, common, nulls=nulls)
 
 
 def last(
     column: str | None = None, *, nulls: Literal["skip", "keep"] = "skip", **common: Unpack[Common]
 ) -> Aggregate:
     """The value of the last row in order (event time, declared known_at, row id)."""
-    return Aggregate("last", column, nulls=nulls, **common)  # type: ignore[arg-type]
+    return _make("last", column, common, nulls=nulls)
 
 
 def first_k(
     column: str | None = None, k: int = 1, *, distinct: bool = False, **common: Unpack[Common]
 ) -> Aggregate:
     """The first k values in order, oldest first. A list, empty when there is none."""
-    return Aggregate("first_k", column, k=k, distinct=distinct, **common)  # type: ignore[arg-type]
+    return _make("first_k", column, common, k=k, distinct=distinct)
 
 
 def last_k(
     column: str | None = None, k: int = 1, *, distinct: bool = False, **common: Unpack[Common]
 ) -> Aggregate:
     """The last k values in order, newest first. A list, empty when there is none."""
-    return Aggregate("last_k", column, k=k, distinct=distinct, **common)  # type: ignore[arg-type]
+    return _make("last_k", column, common, k=k, distinct=distinct)
 
 
 def n_distinct(column: str | None = None, **common: Unpack[Common]) -> Aggregate:
     """Number of different non-null values, exact. NaN is one value, and so are 0.0 and -0.0."""
-    return Aggregate("n_distinct", column, **common)  # type: ignore[arg-type]
+    return _make("n_distinct", column, common)
 
 
 def median(column: str | None = None, **common: Unpack[Common]) -> Aggregate:
     """The middle value, or the mean of the two middle values: the exact quantile at one half."""
-    return Aggregate("median", column, **common)  # type: ignore[arg-type]
+    return _make("median", column, common)
 
 
 def any(column: str | None = None, **common: Unpack[Common]) -> Aggregate:
     """Whether some value is true. Null when there is none."""
-    return Aggregate("any", column, **common)  # type: ignore[arg-type]
+    return _make("any", column, common)
 
 
 def all(column: str | None = None, **common: Unpack[Common]) -> Aggregate:
     """Whether all values are true. Null when there is none."""
-    return Aggregate("all", column, **common)  # type: ignore[arg-type]
+    return _make("all", column, common)
 
 
 def time_since_last(column: str | None = None, **common: Unpack[Common]) -> Aggregate:
     """t minus the event time of the last row (with a non-null value, if a column is given). Duration in µs."""
-    return Aggregate("time_since_last", column, **common)  # type: ignore[arg-type]
+    return _make("time_since_last", column, common)
 
 
 def time_since_first(column: str | None = None, **common: Unpack[Common]) -> Aggregate:
     """t minus the event time of the first row (with a non-null value, if a column is given). Duration in µs."""
-    return Aggregate("time_since_first", column, **common)  # type: ignore[arg-type]
+    return _make("time_since_first", column, common)
 
 
 def rate(column: str | None = None, **common: Unpack[Common]) -> Aggregate:
     """Rows (or non-null values) per second of the window. 0.0 when empty; needs a window."""
-    return Aggregate("rate", column, **common)  # type: ignore[arg-type]
+    return _make("rate", column, common)

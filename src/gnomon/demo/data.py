@@ -16,7 +16,6 @@ import polars as pl
 
 from gnomon.errors import MissingDependency
 
-_NEW_YORK = "America/New_York"
 # Four airports of Puerto Rico and the Virgin Islands are missing from the wheel's table.
 _ELSEWHERE = "America/Puerto_Rico"
 _NULLS = ["", "NA"]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import TypeAlias
 
@@ -70,13 +69,6 @@ class VarColumn:
 
 
 Column: TypeAlias = WordColumn | VarColumn
-
-
-def var_column(values: Sequence[bytes], valid: Bytes = NO_BYTES) -> VarColumn:
-    """A column of byte strings."""
-    offsets = np.zeros(len(values) + 1, np.int64)
-    np.cumsum(np.fromiter(map(len, values), np.int64, len(values)), out=offsets[1:])
-    return VarColumn(offsets, np.frombuffer(bytearray(b"").join(values), np.uint8), valid)
 
 
 def joined(first: Column, second: Column) -> Column:

@@ -57,8 +57,8 @@ class FileReader(SourceReader):
         elif path.is_file():
             found = [path]
         else:
-            # Not Path.glob, which takes no absolute pattern.
-            found = [Path(p) for p in glob.glob(self.location, recursive=True) if Path(p).is_file()]  # noqa: PTH207
+            names = glob.glob(self.location, recursive=True)  # noqa: PTH207 — Path.glob takes no absolute pattern
+            found = [Path(name) for name in names if Path(name).is_file()]
         if not found:
             raise DataError(
                 f"source `{self.name}`: nothing to read at `{self.source.path}`",
