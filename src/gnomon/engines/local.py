@@ -22,7 +22,7 @@ from gnomon.errors import UsageError
 _WORKING = 48
 """Bytes that sorting and walking need for each row, beside three copies of the row itself."""
 _BATCH = 1 << 20
-_SIZE = re.compile(r"(\d+)\s*(KB|MB|GB)", re.IGNORECASE)
+_SIZE = re.compile(r"([1-9]\d*)\s*(KB|MB|GB)", re.IGNORECASE)
 _UNITS = {"kb": 10**3, "mb": 10**6, "gb": 10**9}
 
 
