@@ -76,7 +76,7 @@ def match_keys(spine: pl.DataFrame, n: int, rows: pl.DataFrame, layout: Layout) 
 
     def codes(frame: pl.DataFrame) -> Words:
         joined = frame.select(names).join(known, on=names, how="left", maintain_order="left")
-        return joined["__code"].cast(pl.Int64).fill_null(-1).to_numpy()
+        return columns.words(joined["__code"].cast(pl.Int64).fill_null(-1))
 
     return codes(spine), codes(rows)
 
