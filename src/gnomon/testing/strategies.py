@@ -157,7 +157,7 @@ def aggregates(
         given["nulls"] = draw(st.sampled_from(["skip", "keep"]))
     if function in ("first_k", "last_k"):
         given["k"] = draw(st.integers(1, 3))
-        given["distinct"] = is_ordered(_TYPES[chosen]) and draw(st.booleans())
+        given["distinct"] = is_ordered(_TYPES.get(chosen or "", pl.Null())) and draw(st.booleans())
     if function in ("var", "std"):
         given["ddof"] = draw(st.sampled_from([0, 1]))
     if default and isinstance(rule.returns(_TYPES.get(chosen or "", pl.Null())), pl.Int64 | pl.Float64):
