@@ -112,6 +112,9 @@ def test_parts_grow_with_rows_and_their_width():
 # -------------------------------------------------------------------------------------- the rows that answer
 
 
+ALL = [pl.col("k"), pl.col("v")]
+
+
 def pick_last(rows, questions):
     """The last row of each key, by number."""
     last = dict(zip(rows["k"], range(len(rows)), strict=True))
@@ -119,32 +122,59 @@ def pick_last(rows, questions):
 
 
 def test_only_the_rows_that_answer_are_kept_in_the_order_of_the_questions():
-    wide = ROWS.lazy().select(double=pl.col("v") * 2)
-    made = LocalEngine().newest(ROWS.lazy().select("k"), wide, QUESTIONS, pick_last, expected_rows=len(ROWS))
+    double = (pl.col("v") * 2).alias("double")
+    made = LocalEngine().newest(
+        ROWS.lazy().select("k"), ROWS.lazy(), [double], QUESTIONS, pick_last, expected_rows=len(ROWS)
+    )
     picked = pick_last(ROWS, QUESTIONS)
     assert made["double"].to_list() == [None if p < 0 else 2 * int(ROWS["v"][int(p)]) for p in picked]
 
 
 def test_rows_are_fetched_in_stretches(monkeypatch):
     monkeypatch.setattr("gnomon.engines.local._BATCH", 64)
-    made = LocalEngine().newest(ROWS.lazy(), ROWS.lazy(), QUESTIONS, pick_last, expected_rows=len(ROWS))
+    made = LocalEngine().newest(ROWS.lazy(), ROWS.lazy(), ALL, QUESTIONS, pick_last, expected_rows=len(ROWS))
     picked = pick_last(ROWS, QUESTIONS)
     assert made["v"].to_list() == [None if p < 0 else int(p) for p in picked]
 
 
+def test_a_row_that_answers_nothing_cannot_fail():
+    narrow = pl.LazyFrame({"k": [1, 2, 1]})
+    wide = pl.LazyFrame({"v": [300, 5, 7]})
+    columns = [pl.col("v").cast(pl.Int8)]
+    questions = pl.DataFrame({"k": [2, 1, 3]})
+    made = LocalEngine().newest(narrow, wide, columns, questions, pick_last, expected_rows=3)
+    assert made["v"].to_list() == [5, 7, None]
+    assert made.schema == {"v": pl.Int8()}
+
+
+def test_an_expression_makes_no_value_where_no_row_answers():
+    lazy = ROWS.lazy()
+    columns = [pl.col("v").fill_null(0)]
+    made = LocalEngine().newest(lazy, lazy, columns, QUESTIONS, pick_last, expected_rows=len(ROWS))
+    assert made["v"].null_count() == sum(k >= 97 for k in QUESTIONS["k"])
+
+
+def test_a_constant_is_there_for_each_row_that_answers():
+    lazy = ROWS.lazy()
+    made = LocalEngine().newest(lazy, lazy, [pl.lit(7).alias("seven")], QUESTIONS, pick_last, expected_rows=9)
+    assert made["seven"].to_list() == [7 if k < 97 else None for k in QUESTIONS["k"]]
+
+
 @pytest.mark.parametrize("questions", [QUESTIONS.clear(), pl.DataFrame({"k": [200, 201]})])
 def test_no_question_or_no_answer_is_no_row(questions):
-    made = LocalEngine().newest(ROWS.lazy(), ROWS.lazy(), questions, pick_last, expected_rows=len(ROWS))
+    made = LocalEngine().newest(ROWS.lazy(), ROWS.lazy(), ALL, questions, pick_last, expected_rows=len(ROWS))
     assert made.schema == ROWS.schema
     assert made["v"].to_list() == [None] * len(questions)
 
 
 def test_it_says_so_where_it_cannot_tell():
     lazy = ROWS.lazy()
-    assert LocalEngine().newest(lazy, lazy, QUESTIONS, lambda rows, asked: None, expected_rows=9) is None
-    assert LocalEngine(FEW_BYTES).newest(lazy, lazy, QUESTIONS, pick_last, expected_rows=len(ROWS)) is None
+    assert LocalEngine().newest(lazy, lazy, ALL, QUESTIONS, lambda rows, asked: None, expected_rows=9) is None
+    assert (
+        LocalEngine(FEW_BYTES).newest(lazy, lazy, ALL, QUESTIONS, pick_last, expected_rows=len(ROWS)) is None
+    )
     shorter = ROWS[:100].lazy()
-    assert LocalEngine().newest(lazy, shorter, QUESTIONS, pick_last, expected_rows=9) is None
+    assert LocalEngine().newest(lazy, shorter, ALL, QUESTIONS, pick_last, expected_rows=9) is None
 
 
 # ------------------------------------------------------------------------------------------------- whole way

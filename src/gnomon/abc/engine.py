@@ -49,13 +49,14 @@ class Engine(ABC):
         self,
         narrow: pl.LazyFrame,
         wide: pl.LazyFrame,
+        columns: Sequence[pl.Expr],
         questions: pl.DataFrame,
         pick: Pick,
         *,
         expected_rows: int = -1,
     ) -> pl.DataFrame | None:
-        """Answer questions by one row each: `pick` chooses by the few columns of `narrow`, and only the chosen rows of
-        `wide` are kept. The columns of `wide`, in the questions' order.
+        """Answer questions by one row each: `pick` chooses by the few columns of `narrow`, and `columns` are evaluated
+        over the chosen rows of `wide` alone, so that no other row can fail. In the questions' order.
 
         None: the engine does not do this, or `pick` cannot tell; then `run` answers.
         """

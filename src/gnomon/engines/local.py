@@ -60,6 +60,7 @@ class LocalEngine(Engine):
         self,
         narrow: pl.LazyFrame,
         wide: pl.LazyFrame,
+        columns: Sequence[pl.Expr],
         questions: pl.DataFrame,
         pick: Pick,
         *,
@@ -68,7 +69,7 @@ class LocalEngine(Engine):
         if self.parts(narrow.collect_schema(), expected_rows) > 1:
             return None
         picked = pick(narrow.collect().rechunk(), questions)
-        return None if picked is None else _fetch(wide, picked)
+        return None if picked is None else _fetch(wide, columns, picked)
 
     def run(
         self,
@@ -99,21 +100,23 @@ class LocalEngine(Engine):
         return _in_order(done, np.concatenate(order))
 
 
-def _fetch(wide: pl.LazyFrame, picked: np.ndarray) -> pl.DataFrame | None:
-    """The rows with the numbers `picked`, null for -1; None if there are fewer rows than there were.
+def _fetch(wide: pl.LazyFrame, columns: Sequence[pl.Expr], picked: np.ndarray) -> pl.DataFrame | None:
+    """The columns of the rows with the numbers `picked`, null for -1; None if there are fewer rows than there were.
 
     Stretch by stretch: of what is read, only the rows that are wanted stay.
     """
     wanted = np.zeros(int(picked.max(initial=-1)) + 1, bool)
     wanted[picked[picked >= 0]] = True
-    pieces = [wide.head(0).collect()]
+    names = [column.meta.output_name() for column in columns]
+    pieces = [wide.head(0).with_columns(columns).select(names).collect()]
     for first in range(0, len(wanted), _BATCH):
         here = wanted[first : first + _BATCH]
         if here.any():
             read = wide.slice(first, len(here)).collect()
             if len(read) < len(here):
                 return None
-            pieces.append(read.filter(pl.Series(here)))
+            # Not by `select` alone, in which constants have no height.
+            pieces.append(read.filter(pl.Series(here)).with_columns(columns).select(names))
     place = np.cumsum(wanted) - 1
     index = pl.Series(np.where(picked < 0, -1, place[picked]) if len(place) else picked)
     if len(picked) and int(picked.min()) < 0:

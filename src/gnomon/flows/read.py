@@ -25,7 +25,9 @@ class Reading:
     narrow: pl.LazyFrame | None
     """State groups on numbered sources: keys, times and the row's number alone."""
     wide: pl.LazyFrame
-    """Every row's inputs, by number."""
+    """Every row's raw columns, by number."""
+    inputs: tuple[pl.Expr, ...]
+    """What is computed from them."""
     raw: pl.LazyFrame
     """The same rows before, unfiltered, for counting what takes no part."""
     source: str
@@ -75,9 +77,10 @@ def plan_reading(
         filtered, layout, inputs=inputs, with_content=with_content, keep=(PART,) if overlapping else ()
     )
     narrow = normalise(filtered, layout, inputs=(), keep=(ROW,)) if numbered else None
-    wide = raw.select(layout.inputs[i].evaluate().alias(lane(i)) for i in inputs)
+    wide = raw.select(name for name, _ in layout.columns)
+    evaluated = tuple(layout.inputs[i].evaluate().alias(lane(i)) for i in inputs)
     columns = tuple(c for c in schema.names() if c != PART)
-    return Reading(frame, narrow, wide, raw, reader.describe(), columns, since, until, parts)
+    return Reading(frame, narrow, wide, evaluated, raw, reader.describe(), columns, since, until, parts)
 
 
 def _stretch(layout: Layout, outputs: Sequence[Output], first_t: int, last_t: int) -> tuple[int, int]:

@@ -226,7 +226,7 @@ def answer_job(project: Project, question: Question, job: Job) -> tuple[Answer, 
         found = None
         if reading.narrow is not None:
             found = project.engine.newest(
-                reading.narrow, reading.wide, questions, pick, expected_rows=expected
+                reading.narrow, reading.wide, reading.inputs, questions, pick, expected_rows=expected
             )
         if found is not None:
             made = [found[lane(o.input)].alias(o.name) for o in job.outputs]
