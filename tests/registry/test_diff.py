@@ -398,7 +398,7 @@ def service(*features):
         ),
         (
             [STATE, EVENTS.renamed(keys={"user": "friend"})["count_1d"]],
-            "output `events__count_1d`: events@1:count_1d → events@1:count_1d by user=friend",
+            "output `friend_events__count_1d`: new, events@1:count_1d by user=friend",
             True,
         ),
     ],
