@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import shutil
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
 
+import polars as pl
 import pytest
 
 import gnomon as gn
+from gnomon.errors import Conflict
 from tests.faults import scene
 from tests.faults.children import TIMEOUT, start, together
 
@@ -56,6 +59,92 @@ def test_two_processes_that_materialize_at_once_leave_what_one_leaves(tmp_path):
     with scene.open_store(alone) as store:
         assert sum(rows) == materialized(store, None), "each row is loaded by one of them"
     assert scene.state(raced) == scene.state(alone)
+
+
+def applied(store: gn.Store, given: tuple[str, list[Any], bool]) -> str:
+    """Apply as somebody; what hindered it, or nothing."""
+    author, definitions, prune = given
+    store.registry.author = author
+    try:
+        store.apply(definitions, prune=prune)
+    except Conflict as conflict:
+        return str(conflict)
+    return ""
+
+
+ROUNDS = 3
+"""How often processes race: who is first differs."""
+
+
+def rounds(tmp_path: Path, *names: str) -> Iterator[Path]:
+    """The same project again and again."""
+    folder, kept = project(tmp_path / "project", *names), tmp_path / "kept"
+    shutil.copytree(folder, kept)
+    for _ in range(ROUNDS):
+        scene.restore(folder, kept)
+        yield folder
+
+
+other = gn.FeatureGroup("other", entity=scene.user, timestamp="t", features=[gn.count(windows=["1h"])])
+owned = gn.FeatureGroup(
+    "orders",
+    entity=scene.user,
+    timestamp="t",
+    known_at="seen",
+    event_id="order",
+    schema={"price": pl.Int64},
+    features=scene.orders.features,
+    owner="bo",
+)
+
+
+@pytest.mark.parametrize("changed", [other, owned], ids=["adds another", "changes the same"])
+def test_of_an_apply_that_removes_and_one_that_puts_at_once_no_change_is_lost(tmp_path, changed):
+    for folder in rounds(tmp_path, "apply", "insert spend 0", "insert orders 0", "materialize"):
+        removing, putting = ("ana", scene.LATER_GROUPS, True), ("bo", [changed], False)
+        removal, change = together(applied, folder, [removing, putting])
+        with scene.open_store(folder) as store:
+            new = store.registry.snapshot()
+            found = set(new.refs("group"))
+            if removal:
+                # What is to be removed is all that somebody did not name: that must be what was seen.
+                assert "revision 2 by bo" in removal
+                assert not change
+                assert found == {"spend@1", "orders@1", "profile@1", changed.ref}
+                assert new.group(changed.name) == changed
+                assert new.group("spend") == scene.spend
+            else:
+                assert new.group("spend") == scene.more_spend
+                # It stands on top of the removal, or was seen by it, or was told that its group is gone.
+                before = store.registry.at(2).refs("group")
+                assert change or changed.ref in found or (new.revision == 3 and changed.ref in before)
+                assert not change or ("`orders@1`" in change and "by ana" in change)
+            store.materialize()
+            tables = {name.split("#")[0] for name in store._project.online.tables()}
+            assert tables == found - {"other@1"}, "whose table of rows does not exist"
+
+
+def made_anew(store: gn.Store, number: int) -> None:
+    store.apply([*scene.LATER_GROUPS, scene.orders])
+    store.insert("orders", scene.batch(scene.orders, number))
+
+
+def test_two_processes_that_make_a_removed_group_anew_lose_no_row_and_set_its_table_aside_once(tmp_path):
+    removed = ("apply", "insert orders 0", "materialize", "apply more")
+    alone = project(tmp_path / "alone", *removed, "apply anew", "insert orders 1", "insert orders 3")
+    scene.run(alone, "materialize")
+    want = scene.state(alone)
+    for folder in rounds(tmp_path, *removed):
+        together(made_anew, folder, [1, 3])
+        scene.run(folder, "materialize")
+        found = scene.state(folder)
+        assert rows_by_table(found) == rows_by_table(want)
+        assert found["answers"] == want["answers"]
+
+
+def rows_by_table(state: dict[str, Any]) -> dict[str, Any]:
+    """Without the sizes of commits, which tell who was first."""
+    return {name: rows for name, (_, rows) in state["tables"].items()}
 
 
 def work(connection: Connection, folder: Path, names: list[str]) -> None:

@@ -60,6 +60,8 @@ class DeltaStore(OfflineStore):
         except TableNotFoundError:
             return None
         except (DeltaError, OSError) as error:
+            if not self._path(table).is_dir():
+                return None  # another process has just given it another name
             raise Unavailable(
                 f"the table `{table}` cannot be read: {error}",
                 at=str(self._path(table)),
