@@ -33,7 +33,7 @@ TYPES: dict[str, tuple[DType, ...]] = {
     ),
     "Float32": (pl.Float32(),),
     "Float64": (pl.Float64(),),
-    "Decimal(p, s)": (pl.Decimal(12, 2),),
+    "Decimal(p, s)": (pl.Decimal(12, 2), pl.Decimal(38, 0), pl.Decimal(38, 38)),
     "String": (pl.String(),),
     "Binary": (pl.Binary(),),
     "Date": (pl.Date(),),

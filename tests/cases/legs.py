@@ -210,5 +210,6 @@ ONLINE: dict[str, OnlineLeg] = {
     "memory": OnlineLeg("memory://", live=True),
     "memory, asked later": OnlineLeg("memory://", live=False),
     "memory, from files": OnlineLeg("memory://", live=True, in_place=True),
-    "lmdb": OnlineLeg("lmdb://{folder}/online", live=False),
+    "lmdb": OnlineLeg("lmdb://{folder}/online", live=True),
+    "lmdb, asked later": OnlineLeg("lmdb://{folder}/online", live=False),
 }

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import inspect
 
+import polars as pl
 import pytest
 
 import gnomon as gn
 from gnomon.define import functions
 from gnomon.define.aggregate import RULES, Aggregate
+from gnomon.errors import DefinitionError
 
 OWN = {"k", "ddof", "nulls", "distinct"}
 COMMON = {
@@ -70,8 +72,23 @@ def test_own_arguments_reach_the_aggregate():
 
 @pytest.mark.parametrize("name", sorted(RULES))
 def test_a_misspelt_keyword_is_an_error(name):
-    with pytest.raises(TypeError, match="window"):
+    with pytest.raises(DefinitionError, match="did you mean `windows`"):
         getattr(functions, name)("x", window="1h")
+
+
+def test_a_keyword_of_another_aggregate_is_an_error():
+    with pytest.raises(DefinitionError, match="no argument `ddof`"):
+        gn.sum("x", ddof=1)  # type: ignore[call-arg]
+
+
+def test_pythons_own_sum_is_not_meant():
+    with pytest.raises(DefinitionError, match="named by text"):
+        gn.sum([1, 2])  # type: ignore[arg-type]
+
+
+def test_a_condition_is_text():
+    with pytest.raises(DefinitionError, match="must be SQL text"):
+        gn.count(where=pl.col("x") > 1)  # type: ignore[arg-type]
 
 
 def test_names_that_python_has_too_are_not_imported_by_a_star():

@@ -29,7 +29,10 @@ def values(dtype: pl.DataType) -> list[Any]:
     if isinstance(dtype, pl.Boolean):
         return [True, False, False, None]
     if isinstance(dtype, pl.Decimal):
-        return [Decimal("1.10"), Decimal("2.25"), Decimal("2.25"), None]
+        # All digits that there can be, less one for the sum of them.
+        least = Decimal(1).scaleb(-(dtype.scale or 0))
+        most = (10 ** (dtype.precision - 1) - 1) * least if dtype.precision else least
+        return [-least, most, most, None]
     if dtype.is_float():
         return [0.5, 2.25, 2.25, None]
     if dtype.is_integer():

@@ -8,7 +8,7 @@ import polars as pl
 import pytest
 
 import gnomon as gn
-from gnomon.errors import DefinitionError
+from gnomon.errors import DefinitionError, UsageError
 from gnomon.flows.definitions import load_definitions
 from gnomon.flows.project import Project
 from gnomon.flows.table import TableReader
@@ -105,11 +105,19 @@ def test_a_function_whose_code_has_changed_is_refused_with_both_hashes(folder, c
 
 def test_closing_twice_is_fine_and_closing_what_was_never_opened_too(folder):
     project = Project(gn.Store(folder)._project.config)
-    project.close()
     project.registry.history()
     project.online.tables()
     project.close()
     project.close()
+    Project(project.config).close()
+
+
+def test_after_closing_nothing_is_opened_again(folder):
+    project = Project(gn.Store(folder)._project.config)
+    project.close()
+    for part in ("registry", "offline", "online", "engine"):
+        with pytest.raises(UsageError, match="the store is closed"):
+            getattr(project, part)
 
 
 def test_whoever_does_not_say_who_they_are_has_the_systems_name(folder, monkeypatch):

@@ -33,9 +33,9 @@ def rows_of(case: Case, rows: Sequence[Row]) -> pl.DataFrame:
     return pl.DataFrame([{c: row.get(c) for c in case.schema} for row in rows], schema=case.schema)
 
 
-def filled(case: Case, *, cuts: Sequence[int] = ()) -> gn.Store:
+def filled(case: Case, *, cuts: Sequence[int] = (), online: str = "memory://") -> gn.Store:
     """A store with the rows, inserted and brought online batch by batch, in steps of time cut at `cuts`."""
-    store = gn.Store(online="memory://", clock=lambda: LATER)
+    store = gn.Store(online=online, clock=lambda: LATER)
     store.apply([case.group])
     for batch in case.batches:
         store.insert(case.group, rows_of(case, batch))

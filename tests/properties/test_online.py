@@ -29,6 +29,13 @@ def test_answers_equal_the_reference(case: Case) -> None:
         check(asked(store, case), expected(case))
 
 
+@given(ANY_CASE)
+@settings(max_examples=15)
+def test_answers_of_a_durable_store_equal_the_reference(case: Case) -> None:
+    with filled(case, online="lmdb://online") as store:
+        check(asked(store, case), expected(case))
+
+
 @given(ANY_CASE, st.lists(st.integers(-(10**7), 3 * 10**7), max_size=3))
 @settings(max_examples=30)
 def test_steps_of_time_leave_no_trace(case: Case, cuts: list[int]) -> None:

@@ -127,6 +127,13 @@ class Aggregate(Definition):
     def __post_init__(self) -> None:
         problems = Problems(f"gn.{self.function}({self.column or self.expr or ''})")
         rule = RULES[self.function]
+        if self.column is not None and not isinstance(self.column, str):
+            problems.add(
+                f"a column is named by text, found a {type(self.column).__name__}",
+                at="column",
+                hint=f"this `{self.function}` is an aggregate over rows, and not Python's function",
+            )
+            problems.done()
         if self.column is not None and self.expr is not None:
             problems.add("`column` and `expr` exclude each other", at="expr")
         if rule.column == "required" and self.column is None and self.expr is None:

@@ -70,12 +70,21 @@ def _rewrite(text: str) -> tuple[str, list[str]]:
     return "".join(out), refused
 
 
-@lru_cache(maxsize=4096)
 def parse(text: str) -> pl.Expr:
     """The Polars expression of a row expression.
 
-    Raises: DefinitionError if it does not parse, or is not element-wise and deterministic.
+    Raises: DefinitionError if it is no text, does not parse, or is not element-wise and deterministic.
     """
+    if not isinstance(text, str):
+        raise DefinitionError(
+            f"a row expression must be SQL text, found a {type(text).__name__}",
+            hint="such as `amount > 100`: definitions are kept as text, and a Polars expression has none",
+        )
+    return _parse(text)
+
+
+@lru_cache(maxsize=4096)
+def _parse(text: str) -> pl.Expr:
     rewritten, refused = _rewrite(text)
     if refused:
         name = refused[0].upper()

@@ -15,6 +15,7 @@ from collections.abc import Sequence
 from typing import Any, Literal, TypedDict, Unpack
 
 from gnomon.define.aggregate import Aggregate, Given
+from gnomon.errors import DefinitionError, nearest
 
 
 class Common(TypedDict, total=False):
@@ -30,9 +31,19 @@ class Common(TypedDict, total=False):
     name: str | None
 
 
+_KEYWORDS = frozenset(Common.__annotations__)
+
+
 def _make(function: str, column: str | None, common: Common, **own: Any) -> Aggregate:
     """Lengths are given as users write them; `Aggregate` brings them into its own form."""
     given: dict[str, Any] = {**common, **own}
+    for name in common.keys() - _KEYWORDS:
+        close = nearest(name, _KEYWORDS)
+        raise DefinitionError(
+            f"`{function}` has no argument `{name}`",
+            at=f"gn.{function}({column or ''})",
+            hint=f"did you mean `{close}`?" if close else f"known: {', '.join(sorted(_KEYWORDS))}",
+        )
     return Aggregate(function, column, **given)
 
 

@@ -234,7 +234,7 @@ class FeatureGroup(Definition):
 
 def _select(group: FeatureGroup, feature: str, prefix: str, keys: tuple[tuple[str, str], ...]) -> Selection:
     if feature not in group.feature_names:
-        complain(not_found("Feature", feature, group.feature_names, at=f"group {group.name}"))
+        complain(not_found("Feature", str(feature), group.feature_names, at=f"group {group.name}"))
     return Selection(group, feature, prefix, keys)
 
 

@@ -7,7 +7,7 @@ import importlib.util
 import sys
 import traceback
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, redirect_stdout
 from pathlib import Path
 from types import ModuleType
 
@@ -93,12 +93,12 @@ def _run(file: Path) -> ModuleType:
             spec.loader.exec_module(module)
         except GnomonError:
             raise
-        except Exception as error:
+        except (Exception, SystemExit) as error:
             raise _failure(error, file.parent) from error
     return module
 
 
-def _failure(error: Exception, home: Path) -> DataError:
+def _failure(error: BaseException, home: Path) -> DataError:
     """What went wrong in a user's code, with the innermost line that lies in the folder `home`."""
     frames = traceback.extract_tb(error.__traceback__)
     own = [frame for frame in frames if Path(frame.filename).is_relative_to(home)]
@@ -112,6 +112,8 @@ def _on_path(folder: Path) -> Iterator[None]:
     text = str(folder)
     sys.path.insert(0, text)
     try:
-        yield
+        # What definitions print is no result of a command.
+        with redirect_stdout(sys.stderr):
+            yield
     finally:
         sys.path.remove(text)

@@ -109,6 +109,8 @@ def explain(project: Project, request: Request, keys: Mapping[str, Any], at: Any
         )
     job = request.jobs[0]
     layout, output = job.layout, job.outputs[0]
+    if len(job.outputs) > 1:
+        raise UsageError("one value is explained at a time", hint=f"such as `{layout.ref}:{output.name}`")
     t = project.clock() if at is None else instant(at)
     frame = _rows_of_key(project, job, _key_frame(job, keys))
     spine = Spine(_key_frame(job, keys), np.array([t], np.int64))
@@ -176,6 +178,8 @@ def _how(layout: Layout, output: Output) -> str:
         text += f" where {layout.inputs[output.where].text}"
     if output.limit != NONE:
         text += f", newest {output.limit}"
+    if output.include_request:
+        text += "; the request's own row, which counts too, is not at hand here"
     return text
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from io import BytesIO
 from pathlib import Path
@@ -9,6 +10,7 @@ from pathlib import Path
 import polars as pl
 
 from gnomon.errors import DataError, NotFound, UsageError, nearest
+from gnomon.sources.file import dates_as_text
 from gnomon.types import DType
 
 FORMATS = ("parquet", "csv", "jsonl")
@@ -59,15 +61,23 @@ def check_target(path: Path) -> str:
 
 
 def write_table(frame: pl.DataFrame, path: Path, format: str) -> None:
-    """Write a whole file. Raises: DataError for types that the format cannot hold."""
+    """Write a whole file, or leave the one that is there. Raises: DataError for types that the format cannot hold."""
+    bytes_in = [name for name, dtype in frame.schema.items() if isinstance(dtype, pl.Binary)]
+    if bytes_in and format == "jsonl":
+        raise DataError(
+            f"jsonl cannot hold the bytes of `{bytes_in[0]}`", at=str(path), hint="write Parquet instead"
+        )
+    draft = path.with_name(f".{path.name}.{os.getpid()}")
     try:
         if format == "parquet":
-            frame.write_parquet(path)
+            frame.write_parquet(draft)
         elif format == "csv":
-            frame.write_csv(path)
+            frame.write_csv(draft)
         else:
-            frame.write_ndjson(path)
+            frame.write_ndjson(draft)
+        draft.replace(path)
     except pl.exceptions.PolarsError as error:
+        draft.unlink(missing_ok=True)
         raise DataError(
             f"{format} cannot hold this table: {_first(error)}", at=str(path), hint="write Parquet instead"
         ) from None
@@ -80,8 +90,13 @@ def _read(source: Path | BytesIO, name: str, format: str, types: Mapping[str, DT
         if format == "parquet":
             return pl.read_parquet(source)
         if format == "csv":
+            if isinstance(source, BytesIO):
+                source.seek(0)
+            overrides = {**dates_as_text(source), **certain}
+            if isinstance(source, BytesIO):
+                source.seek(0)
             return pl.read_csv(
-                source, schema_overrides=certain, try_parse_dates=True, infer_schema_length=10_000
+                source, schema_overrides=overrides, try_parse_dates=True, infer_schema_length=10_000
             )
         return pl.read_ndjson(source, infer_schema_length=10_000)
     except (pl.exceptions.PolarsError, OSError) as error:

@@ -280,7 +280,9 @@ def _newest_activation(layout: Layout, reader: SourceReader, pieces: Sequence[Pi
     for end, same in _by_end(pieces).items():
         raw = reader.scan(raw_columns(layout), parts=same)
         active = _activation(layout, normalise(raw, layout, inputs=()))
-        found = active.filter(pl.col("__active") < end).select(pl.col("__active").max()).collect()
+        found = collect_rows(
+            active.filter(pl.col("__active") < end).select(pl.col("__active").max()), layout.ref
+        )
         value = found.item() if len(found) else None
         newest = max(newest, ALWAYS if value is None else int(value))
     return newest

@@ -18,6 +18,7 @@ from gnomon.define.collect import collect
 from gnomon.define.group import FeatureGroup
 from gnomon.define.ondemand import OnDemand
 from gnomon.define.source import FileSource, Source, SQLSource
+from gnomon.errors import UsageError
 from gnomon.flows.definitions import has_definitions, load_definitions
 from gnomon.flows.table import TableReader
 from gnomon.plan.layout import Layout, make_layout
@@ -50,6 +51,7 @@ class Project:
         """On-demand functions that this process has seen, by `name@version` and the hash of their code: a notebook
         that tries another body still has the one that was applied.
         """
+        self.closed = False
         self._recent: Snapshot | None = None
         self._looked = 0.0
         self._layouts: dict[str, Layout] = {}
@@ -61,11 +63,13 @@ class Project:
 
     @cached_property
     def registry(self) -> Registry:
+        self.require_open()
         backend = plugins.resolve("registry", self.config.registry)(self.config.registry, root=self.root)
         return Registry(backend, clock=self.clock, author=self.author)
 
     @cached_property
     def offline(self) -> OfflineStore:
+        self.require_open()
         store: OfflineStore = plugins.resolve("offline", self.config.offline).from_url(
             self.config.offline, root=self.root
         )
@@ -73,6 +77,7 @@ class Project:
 
     @cached_property
     def online(self) -> OnlineStore:
+        self.require_open()
         store: OnlineStore = plugins.resolve("online", self.config.online).from_url(
             self.config.online, root=self.root
         )
@@ -80,6 +85,7 @@ class Project:
 
     @cached_property
     def engine(self) -> Engine:
+        self.require_open()
         url = self.config.engine
         engine: Engine = plugins.resolve("engine", url).from_url(url, root=self.root)
         return engine
@@ -132,9 +138,15 @@ class Project:
         """Remember functions whose code is at hand."""
         self.functions.update({(o.ref, o.source_hash): o for o in functions if o.function is not None})
 
+    def require_open(self) -> None:
+        """Raises: UsageError after `close`."""
+        if self.closed:
+            raise UsageError("the store is closed", hint="use it within its `with` block, or open it again")
+
     def close(self) -> None:
         """Let go of everything that was opened."""
-        opened = [self.__dict__.pop(name, None) for name in ("online", "registry")]
+        self.closed = True
+        opened = [self.__dict__.pop(name, None) for name in ("online", "registry", "offline", "engine")]
         if opened[0] is not None:
             opened[0].close()
         if opened[1] is not None:

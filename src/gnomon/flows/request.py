@@ -18,7 +18,7 @@ from gnomon.define.group import FeatureGroup, Role, Selection
 from gnomon.define.ondemand import OnDemand
 from gnomon.define.ondemand import Request as RequestField
 from gnomon.define.service import FeatureService
-from gnomon.errors import UsageError, not_found
+from gnomon.errors import NotFound, UsageError, not_found
 from gnomon.flows.project import Project
 from gnomon.plan.layout import NONE, Layout, Output
 from gnomon.registry.snapshot import Snapshot
@@ -151,7 +151,7 @@ def _chosen(snapshot: Snapshot, features: Any) -> tuple[Sequence[Selection | OnD
     if isinstance(features, FeatureService):
         features = features.ref
     if isinstance(features, str) and ":" not in features:
-        service = snapshot.service(features)
+        service = _service(snapshot, features)
         return service.features, service.ref
     if isinstance(features, str | Selection | OnDemand | FeatureGroup | Role):
         features = [features]
@@ -168,6 +168,25 @@ def _chosen(snapshot: Snapshot, features: Any) -> tuple[Sequence[Selection | OnD
             "no features asked for", hint='give a service, its name, or a list of "group:feature"'
         )
     return chosen, f"{len(chosen)} features"
+
+
+def _service(snapshot: Snapshot, name: str) -> FeatureService:
+    """A service by name. Raises: NotFound, which tells what else has that name."""
+    try:
+        return snapshot.service(name)
+    except NotFound as error:
+        bare = name.partition("@")[0]
+        for group in snapshot.groups():
+            if group.name == bare:
+                raise NotFound(
+                    f"`{name}` is a feature group, not a service",
+                    hint=f"ask for its features: `{bare}:{group.feature_names[0]}`",
+                ) from None
+        if any(ref.partition("@")[0] == bare for ref in snapshot.refs("on_demand")):
+            raise NotFound(
+                f"`{name}` is an on-demand feature, not a service", hint=f'ask for it in a list: ["{name}"]'
+            ) from None
+        raise error
 
 
 def _registered(snapshot: Snapshot, one: Any) -> list[Selection | OnDemand]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import glob
 from collections.abc import Sequence
 from functools import cached_property
+from io import BytesIO
 from pathlib import Path
 
 import polars as pl
@@ -21,8 +22,30 @@ _ENDINGS = {
 }
 
 
+_LOOKED_AT = 1_000
+"""Rows of a text file by which the form of its dates is told."""
 _TEXT_ROW = 40
 """Bytes that a row of a text file has at least, roughly."""
+
+
+_ISO = r"^\d{4}-\d{2}-\d{2}"
+
+
+def dates_as_text(file: Path | BytesIO, separator: str = ",") -> dict[str, pl.DataType]:
+    """The columns of a CSV file that Polars takes for dates though they are not ISO 8601: they stay text.
+
+    Whether 05/06 is in May or in June is nothing to guess.
+    """
+    parsed = pl.read_csv(file, separator=separator, try_parse_dates=True, n_rows=_LOOKED_AT)
+    found = [name for name, dtype in parsed.schema.items() if isinstance(dtype, pl.Date | pl.Datetime)]
+    if not found:
+        return {}
+    if isinstance(file, BytesIO):
+        file.seek(0)
+    written = pl.read_csv(file, separator=separator, columns=found, infer_schema=False, n_rows=_LOOKED_AT)
+    return {
+        name: pl.String() for name in found if not written[name].str.strip_chars().str.contains(_ISO).all()
+    }
 
 
 class FileReader(SourceReader):
@@ -127,6 +150,7 @@ class FileReader(SourceReader):
                 glob=False,
                 separator=separator,
                 try_parse_dates=True,
+                schema_overrides=dates_as_text(files[0], separator),
                 infer_schema_length=10_000,
             )
         return pl.scan_ndjson(paths, include_file_paths=part_column, infer_schema_length=10_000)
