@@ -18,6 +18,7 @@ from gnomon.testing.reference import historical
 START = datetime(2026, 1, 1, tzinfo=UTC)
 ENTITY = gn.Entity("thing", keys={"id": int})
 DTYPES = [(family, dtype) for family, dtypes in TYPES.items() for dtype in dtypes]
+DTYPES.append(("String", pl.Categorical()))  # read as text
 
 
 def second(n: int) -> datetime:
@@ -30,8 +31,8 @@ def values(dtype: pl.DataType) -> list[Any]:
         return [True, False, False, None]
     if isinstance(dtype, pl.Decimal):
         # All digits that there can be, less one for the sum of them.
-        least = Decimal(1).scaleb(-(dtype.scale or 0))
-        most = (10 ** (dtype.precision - 1) - 1) * least if dtype.precision else least
+        least = Decimal((0, (1,), -dtype.scale))
+        most = Decimal((0, (9,) * (dtype.precision - 1), -dtype.scale))
         return [-least, most, most, None]
     if dtype.is_float():
         return [0.5, 2.25, 2.25, None]
@@ -39,6 +40,7 @@ def values(dtype: pl.DataType) -> list[Any]:
         return [3, 7, 7, None]
     made: dict[type[pl.DataType], list[Any]] = {
         pl.String: ["a", "b", "b"],
+        pl.Categorical: ["a", "b", "b"],
         pl.Binary: [b"a", b"b", b"b"],
         pl.Date: [date(2026, 1, 1), date(2026, 1, 2), date(2026, 1, 2)],
         pl.Time: [time(1), time(2), time(2)],

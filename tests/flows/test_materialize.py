@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import sqlite3
 from collections.abc import Iterator
 from datetime import UTC, datetime
@@ -437,3 +438,17 @@ def test_more_keys_than_one_update_takes_come_online(store):
     report = store.materialize("visits")
     assert (report.keys, report.rows, report.groups[0].duplicates) == (n, n, 0)
     assert ask(store, ["visits:ms_sum_1d"], [0, 20_001, n - 1]) == {"ms_sum_1d": [1, 40_003, 2 * n - 1]}
+
+
+def test_a_table_that_was_lost_is_told_and_does_not_empty_the_online_store(tmp_path):
+    (tmp_path / "gnomon.toml").write_text('[project]\nname = "lost"\n')
+    user = gn.Entity("user", keys={"user": int})
+    group = gn.FeatureGroup("g", entity=user, timestamp="t", schema={"x": float}, features=[gn.sum("x")])
+    with gn.Store(tmp_path, online="memory://") as store:
+        store.apply([group])
+        store.insert(group, [{"user": 1, "t": "2026-01-01", "x": 2.0}])
+        store.materialize()
+        shutil.move(tmp_path / ".gnomon" / "offline", tmp_path / "elsewhere")
+        with pytest.raises(Stopped, match="is gone"):
+            store.materialize()
+        assert store.get_online_features([group], [{"user": 1}]).to_dict() == {"x_sum": [2.0]}

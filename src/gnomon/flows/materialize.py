@@ -27,7 +27,7 @@ from gnomon.abc.source import Part, SourceReader
 from gnomon.columns import Words
 from gnomon.define.group import FeatureGroup
 from gnomon.engines.resolve import later
-from gnomon.errors import DataError, GnomonError, Stopped, UsageError, counted
+from gnomon.errors import DataError, GnomonError, Gone, Stopped, UsageError, counted
 from gnomon.events import Materialized, Progress, Step, emit
 from gnomon.flows.forget import forget_removed
 from gnomon.flows.online import (
@@ -209,6 +209,12 @@ def _choose(
     reach = reach_of(layout, project.config.slack)
     document = settle(store, layout.ref)
     live = document.live
+    if group.source is None and live is not None and live.parts and not parts:
+        raise Gone(
+            f"the table of `{group.ref}` is gone, and the online store holds rows that came from it",
+            at=str(project.config.offline),
+            hint="put the offline table back, or insert its rows again; what is online still answers",
+        )
     if live is not None and live.source == source and _still_good(live, layout, reach, parts, start):
         return live, list(_missing(live, parts, end))
     if live is not None:
