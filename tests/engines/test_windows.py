@@ -37,7 +37,7 @@ def check(case: Case, tasks: list[Output], pieces: int = 2) -> None:
 def test_a_function_equals_brute_force_however_it_is_asked(function, kind):
     tasks = make_tasks(function, WINDOWS)
     # All ways of asking at once: what they share is computed once, and must not mix.
-    check(make_case(kind, 1), tasks if len(tasks) < 60 else random.Random(1).sample(tasks, 60))
+    check(make_case(kind, 1, questions=15), tasks if len(tasks) < 60 else random.Random(1).sample(tasks, 60))
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -45,7 +45,7 @@ def test_a_function_equals_brute_force_however_it_is_asked(function, kind):
 def test_functions_that_share_the_work_do_not_mix(kind, request_row):
     tasks = [task for function in sorted(RULES) for task in make_tasks(function, [(6, 0)])]
     check(
-        make_case(kind, 5, questions=12),
+        make_case(kind, 5, questions=8),
         [t for t in tasks if t.include_request == request_row and t.limit == NONE and t.where == NONE],
     )
 
@@ -83,7 +83,7 @@ def test_a_bigger_case_equals_brute_force(kind):
 @pytest.mark.parametrize("kind", KINDS)
 def test_how_keys_are_cut_into_chunks_does_not_matter(kind):
     case = make_case(kind, 3, keys=5)
-    tasks = [t for f in ("sum", "last", "last_k", "median") for t in make_tasks(f, [(6, 0)])]
+    tasks = [t for f in ("sum", "last", "last_k", "median") for t in make_tasks(f, [(6, 0)])][::3]
     assert same(case.solved(tasks, 1), case.solved(tasks, 6))
 
 
