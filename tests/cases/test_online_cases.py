@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import polars as pl
 import pytest
+from deltalake import DeltaTable
 
 import gnomon as gn
 from gnomon.errors import DataError, GnomonError, HorizonError, UsageError
@@ -151,6 +152,50 @@ def test_44_steps_of_any_length_fill_the_same_tables(url: str, days: int) -> Non
             return [(f.to_dict(), f.statuses, f.event_times) for f in found]
 
     assert answers(days, url) == answers(None, "memory://")
+
+
+@pytest.mark.parametrize("kind", ["state", "event"])
+def test_22_compacting_the_table_of_a_group_changes_no_value(store: gn.Store, kind: str) -> None:
+    """By Delta's own means: one file takes the place of several, and rows of several inserts lie in it."""
+    group = SPENT if kind == "state" else VISITS
+    column = group.schema[0][0] if kind == "event" else "v"
+    at = [T - DAY, T - HOUR, T - SECOND, T - SECOND]
+    users = {"user": [1, 2, 3]}
+    asked = [T - DAY, T - DAY + SECOND, T - SECOND, T]
+    spine = pl.DataFrame({"user": [1] * len(asked), "event_timestamp": asked})
+
+    def insert(x: int) -> None:
+        store.insert(group, {"user": [1, 1, 1, 2], "at": at, column: [x] * 4})
+
+    def answers() -> Any:
+        found = store.get_online_features([group], users)
+        return (
+            found.to_dict(),
+            found.statuses,
+            store.get_historical_features(spine, [group]).to_polars().rows(),
+        )
+
+    for x in range(4):
+        insert(x)
+    store.materialize()
+    before = answers()
+    table = DeltaTable(str(store.path / ".gnomon" / "offline" / group.ref))
+    assert table.optimize.compact()["numFilesRemoved"] == 4
+    assert answers() == before
+    store.materialize()
+    assert answers() == before
+    insert(3)  # all of it was there already
+    store.materialize()
+    assert answers() == before
+    insert(7)
+    store.materialize()
+    after = answers()
+    table.update_incremental()
+    table.optimize.compact()
+    fresh = answers()
+    assert fresh == after != before
+    online, _, trained = after
+    assert [values[0] for values in online.values()] == list(trained[-1][2:])
 
 
 # --- E: answers --------------------------------------------------------------------------------------------
@@ -344,18 +389,80 @@ def test_53_a_window_that_reaches_back_further_is_never_partial(store: gn.Store)
     assert found.to_dict() == {"x_sum_1h": [2], "x_sum_1d": [3], "x_sum_90d": [7], "count_1d": [2]}
 
 
-def test_54_a_key_with_many_rows_equals_the_naive_sum(store: gn.Store) -> None:
+def test_53_a_window_removed_by_a_new_version_stays_complete_in_the_old_one(store: gn.Store) -> None:
+    store.insert(VISITS, {"user": [1, 1], "at": [T - 2 * HOUR, T - SECOND], "x": [1, 2]})
+    store.materialize()
+    before = visits(store, 1)
+    narrower = gn.FeatureGroup(
+        "visits",
+        version=2,
+        entity=USER,
+        timestamp="at",
+        schema={"x": pl.Int64},
+        features=[gn.sum("x", windows=["1d"])],
+    )
+    store.apply([narrower])
+    assert visits(store, 1) == before
+    store.insert(narrower, {"user": [1], "at": [T - 3 * HOUR], "x": [40]})
+    store.materialize()
+    assert visits(store, 1) == before == {"x_sum_1h": 2, "x_sum_1d": 3, "count_1d": 2}
+    found = store.get_online_features([narrower], [{"user": 1}])
+    assert (found.to_dict(), found.statuses) == ({"x_sum_1d": [40]}, [["PRESENT"]]), "its rows are its own"
+    store.apply([SPENT, NAMED, narrower], prune=True)
+    assert values(store, narrower, [{"user": 1}]) == [[40]]
+
+
+def test_53_two_versions_of_a_group_over_one_source_answer_from_the_same_rows(
+    url: str, tmp_path: Path
+) -> None:
+    rows = {"user": [1, 1], "at": [T - 2 * HOUR, T - SECOND], "x": [1, 2]}
+    pl.DataFrame(rows).write_parquet(tmp_path / "rows.parquet")
+    source = gn.FileSource("rows", str(tmp_path / "rows.parquet"), timestamp="at")
+
+    def group(version: int, *windows: str) -> gn.FeatureGroup:
+        features = [gn.sum("x", windows=list(windows))]
+        return gn.FeatureGroup("g", version=version, entity=USER, source=source, features=features)
+
+    first, second = group(1, "1h", "1d"), group(2, "1d")
+    with gn.Store(online=url, clock=Clock(T)) as store:
+        store.apply([first])
+        store.apply([second])
+        store.materialize()
+        assert values(store, first, [{"user": 1}]) == [[2], [3]]
+        assert values(store, second, [{"user": 1}]) == [[3]]
+        store.apply([second], prune=True)
+        assert values(store, second, [{"user": 1}]) == [[3]]
+        with pytest.raises(GnomonError):
+            store.get_online_features(["g@1:x_sum_1h"], [{"user": 1}])
+
+
+def check_a_key_of(store: gn.Store, n: int) -> None:
+    """Windows at random times equal sums over NumPy's own slices."""
     draws = np.random.default_rng(3)
-    n = 20_000
     seconds = np.sort(draws.integers(0, 86_400, n))
     x = draws.integers(-1000, 1000, n)
-    at = [T - DAY + timedelta(seconds=int(s)) for s in seconds]
-    store.insert(VISITS, {"user": [1] * n, "at": at, "x": x})
-    store.materialize()
+    start = T - DAY
+    at = pl.Series(instant(start) + seconds * 1_000_000).cast(pl.Datetime("us", "UTC"))
+    # Rows that are equal in time and value are rows of their own.
+    store.insert(VISITS, pl.DataFrame({"user": np.ones(n, np.int64), "at": at, "x": x}))
+    store.materialize([VISITS])
     for t in draws.integers(40_000, 86_400, 5).tolist():
-        inside = (seconds < t) & (seconds >= t - 3600)
-        found = visits(store, 1, T - DAY + timedelta(seconds=t))
-        assert found["x_sum_1h"] == int(x[inside].sum())
+        hour = slice(*np.searchsorted(seconds, [t - 3600, t]))
+        day = slice(0, hour.stop)
+        assert visits(store, 1, start + timedelta(seconds=t)) == {
+            "x_sum_1h": int(x[hour].sum()),
+            "x_sum_1d": int(x[day].sum()),
+            "count_1d": hour.stop,
+        }
+
+
+def test_54_a_key_with_many_rows_equals_the_naive_sum(store: gn.Store) -> None:
+    check_a_key_of(store, 20_000)
+
+
+@pytest.mark.slow
+def test_54_a_key_with_a_million_rows_equals_the_naive_sum(store: gn.Store) -> None:
+    check_a_key_of(store, 1_000_000)
 
 
 def test_56_readers_see_whole_rows_while_others_materialize(store: gn.Store) -> None:
