@@ -81,7 +81,7 @@ def test_58_an_exception_is_an_error_of_its_own_value(store: gn.Store) -> None:
 
 
 def test_59_a_whole_column_gives_what_one_by_one_gives(store: gn.Store) -> None:
-    n = 200_000
+    n = 1_000_000
     draws = np.random.default_rng(11)
     amount = draws.normal(size=n)
     trained = store.get_historical_features(spine(n, amount=amount), [share]).to_polars()["share"]
