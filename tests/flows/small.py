@@ -34,6 +34,13 @@ PLAN = gn.FeatureGroup(
 )
 
 
+def visits(*features: Any) -> gn.FeatureGroup:
+    """`visits` with further features."""
+    return gn.FeatureGroup(
+        "visits", entity=USER, timestamp="at", schema={"ms": pl.Int64}, features=[*VISITS.features, *features]
+    )
+
+
 class Clock:
     """Tells the time that it is set to."""
 

@@ -9,12 +9,9 @@ import gnomon as gn
 from gnomon.errors import BreakingChange, Conflict, DefinitionError
 from gnomon.events import Applied, Step, listening
 from gnomon.registry.diff import requirements_of, updates_of
-from tests.flows.small import PLAN, USER, VISITS, T
+from tests.flows.small import PLAN, USER, VISITS, T, visits
 
-WIDER = gn.FeatureGroup(
-    "visits", entity=USER, timestamp="at", schema={"ms": pl.Int64},
-    features=[*VISITS.features, gn.max("ms", windows=["1h"])],
-)  # fmt: skip
+WIDER = visits(gn.max("ms", windows=["1h"]))
 NARROWER = gn.FeatureGroup(
     "visits", entity=USER, timestamp="at", schema={"ms": pl.Int64}, features=VISITS.features[:1]
 )
@@ -61,10 +58,7 @@ def test_a_breaking_change_is_refused_with_the_hint_and_planned_as_not_ok(store)
 
 
 def test_a_plan_tells_which_groups_must_be_filled_again(store):
-    more = gn.FeatureGroup(
-        "visits", entity=USER, timestamp="at", schema={"ms": pl.Int64},
-        features=[*VISITS.features, gn.max(expr="ms * 2", windows=["1h"], name="twice")],
-    )  # fmt: skip
+    more = visits(gn.max(expr="ms * 2", windows=["1h"], name="twice"))
     assert list(store.plan([more]).rebuild) == ["visits@1"]
     assert store.plan([VISITS]).rebuild == {}
 

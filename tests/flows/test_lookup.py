@@ -26,15 +26,10 @@ from tests.flows.small import (
     statuses,
     train,
     visit,
+    visits,
 )  # fmt: skip
 
-VISITS_LONGER = gn.FeatureGroup(
-    "visits",
-    entity=USER,
-    timestamp="at",
-    schema={"ms": pl.Int64},
-    features=[*VISITS.features, gn.count(windows=["9d"])],
-)
+VISITS_LONGER = visits(gn.count(windows=["9d"]))
 
 
 @pytest.fixture
@@ -292,17 +287,7 @@ def test_a_horizon_that_was_read_before_the_table_was_built_anew_is_looked_at_ag
         early = T - 2 * DAY - HOUR
         with pytest.raises(HorizonError):
             ask(reader, ["visits:count_1d"], [1], at=early)
-        writer.apply(
-            [
-                gn.FeatureGroup(
-                    "visits",
-                    entity=USER,
-                    timestamp="at",
-                    schema={"ms": pl.Int64},
-                    features=[*VISITS.features, gn.count(windows=["9d"])],
-                )
-            ]
-        )
+        writer.apply([VISITS_LONGER])
         writer.materialize()
         assert ask(reader, ["visits:count_1d"], [1], at=early) == {"count_1d": [1]}
 

@@ -31,6 +31,7 @@ from tests.flows.small import (
     statuses,
     train,
     visit,
+    visits,
     write,
 )  # fmt: skip
 
@@ -338,16 +339,10 @@ def test_slack_keeps_rows_for_longer(tmp_path, clock):
 # --- changes of definitions -----------------------------------------------------------------------------------
 
 
-def with_features(*features: Any) -> gn.FeatureGroup:
-    return gn.FeatureGroup(
-        "visits", entity=USER, timestamp="at", schema={"ms": pl.Int64}, features=[*VISITS.features, *features]
-    )
-
-
 def test_a_feature_of_new_inputs_waits_while_the_others_go_on_answering(store):
     store.insert(VISITS, [visit(1, T - HOUR, 7)])
     store.materialize()
-    group = with_features(gn.max(expr="ms * 2", windows=["1d"], name="twice"))
+    group = visits(gn.max(expr="ms * 2", windows=["1d"], name="twice"))
     store.apply([group])
     assert ask(store, ["visits:ms_sum_1d", "visits:twice_1d"], [1]) == {"ms_sum_1d": [7], "twice_1d": [None]}
     assert statuses(store, ["visits:ms_sum_1d", "visits:twice_1d"], [1]) == [["PRESENT", "NOT_READY"]]
@@ -358,7 +353,7 @@ def test_a_feature_of_new_inputs_waits_while_the_others_go_on_answering(store):
 def test_an_unbounded_feature_waits_until_all_rows_are_there_again(store, clock):
     store.insert(VISITS, [visit(1, T - 30 * DAY, 7), visit(1, T - HOUR, 1)])
     store.materialize()
-    group = with_features(gn.sum("ms"))
+    group = visits(gn.sum("ms"))
     store.apply([group])
     assert statuses(store, ["visits:ms_sum"], [1]) == [["NOT_READY"]]
     store.materialize()

@@ -13,7 +13,7 @@ from gnomon.flows.definitions import load_definitions
 from gnomon.flows.project import Project
 from gnomon.flows.table import TableReader
 from gnomon.sources.file import FileReader
-from tests.flows.small import PLAN, USER, VISITS, T, write
+from tests.flows.small import PLAN, USER, VISITS, T, visits, write
 
 DEFINITIONS = """
 import polars as pl
@@ -45,10 +45,7 @@ def test_a_layout_is_made_once_for_one_definition_and_anew_for_another(store):
     project, snapshot = store._project, store.registry.snapshot()
     group = snapshot.group("visits")
     assert project.layout(snapshot, group) is project.layout(snapshot, group)
-    more = gn.FeatureGroup(
-        "visits", entity=USER, timestamp="at", schema={"ms": pl.Int64},
-        features=[*VISITS.features, gn.max("ms")],
-    )  # fmt: skip
+    more = visits(gn.max("ms"))
     store.apply([more])
     later = store.registry.snapshot()
     assert "ms_max" in project.layout(later, later.group("visits")).by_name

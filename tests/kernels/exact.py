@@ -62,6 +62,12 @@ def hard_column(seed: int, n: int) -> np.ndarray:
     return float_codes(column)
 
 
+def spread_column(span: int) -> np.ndarray:
+    """Codes of 6000 numbers whose exponents differ by up to one and a half `span`."""
+    draws = np.random.default_rng(span)
+    return float_codes(draws.normal(size=6000) * 2.0 ** draws.integers(-span, span // 2 + 1, 6000))
+
+
 def nearest(value: Fraction) -> float | None:
     """The nearest float64, ties to even; None where it would be beyond the greatest."""
     try:

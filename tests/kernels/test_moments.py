@@ -24,6 +24,7 @@ from tests.kernels.exact import (
     code_of,
     hard_column,
     nearest,
+    spread_column,
     values_of,
     walks_over,
 )
@@ -93,9 +94,7 @@ def test_int_variances(walk: Walk, ddof: int) -> None:
 
 @pytest.mark.parametrize("span", [1, 40, 500])
 def test_float_variances_of_many_rows(span: int) -> None:
-    draws = np.random.default_rng(span)
-    values = draws.normal(size=6000) * 2.0 ** draws.integers(-span, span // 2 + 1, 6000)
-    check(long_walk(float_codes(values), seed=span), real=True, ddof=1)
+    check(long_walk(spread_column(span), seed=span), real=True, ddof=1)
 
 
 def test_variances_of_many_rows_with_infinities_and_overflows() -> None:

@@ -23,6 +23,7 @@ from tests.kernels.exact import (
     code_of,
     hard_column,
     nearest,
+    spread_column,
     values_of,
     walks_over,
 )
@@ -107,9 +108,7 @@ def test_int_sums(walk: Walk) -> None:
 
 @pytest.mark.parametrize("span", [1, 40, 1000])
 def test_float_sums_of_many_rows(span: int) -> None:
-    draws = np.random.default_rng(span)
-    values = draws.normal(size=6000) * 2.0 ** draws.integers(-span, span // 2 + 1, 6000)
-    check(long_walk(float_codes(values), seed=span), real=True)
+    check(long_walk(spread_column(span), seed=span), real=True)
 
 
 def test_sums_of_many_rows_with_infinities_and_overflows() -> None:
