@@ -103,7 +103,7 @@ def test_marks_tell_of_dropped_rows_that_ever_counted() -> None:
 def test_events_wait_for_the_horizon_and_the_watermark() -> None:
     ident = ints(0, 0, 1, 2, 3)
     event_time, known = ints(1, 12, 3, 4, 5), ints(1, 12, 3, 25, MAX)
-    drop = union.drop_events(ident, 4, np.zeros(5, np.uint8), event_time, known, 10, 20)
+    drop = union.drop_events(ident, 4, np.zeros(5, np.uint8), event_time, known, False, 10, 20)
     assert drop.tolist() == [0, 0, 1, 0, 0]
 
 
@@ -123,6 +123,14 @@ def test_a_state_row_goes_when_a_newer_one_is_there_to_stay() -> None:
 
 def test_repeated_rows_hold_nothing_and_hide_nothing() -> None:
     ident, times, again = ints(0, 0), ints(5, 12), np.array([0, 1], np.uint8)
-    assert union.drop_events(ident, 1, again, times, times, 10, 20).tolist() == [1, 0]
+    assert union.drop_events(ident, 1, again, times, times, False, 10, 20).tolist() == [1, 0]
     key, stays, dead = ints(0, 0), ints(MAX, MAX), np.zeros(2, np.uint8)
     assert not union.drop_states(key, 1, ints(0, 1), 2, again, times, times, stays, dead, 20).any()
+
+
+def test_a_new_version_that_says_of_an_event_that_it_was_long_ago_stays_while_it_is_new():
+    ident, known = np.zeros(1, np.int64), np.array([15])
+    long_ago, once = np.array([2]), np.zeros(1, np.uint8)
+    assert union.drop_events(ident, 1, once, long_ago, known, False, 10, 20).tolist() == [1]
+    assert union.drop_events(ident, 1, once, long_ago, known, True, 10, 20).tolist() == [0]
+    assert union.drop_events(ident, 1, once, long_ago, known, True, 16, 20).tolist() == [1]

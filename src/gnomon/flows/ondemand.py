@@ -90,7 +90,12 @@ def _checked(on_demand: OnDemand, name: str, dtype: DType, value: Any, n: int) -
             f"{what} returned `{name}` as {dtype_text(value.dtype)}, declared is {dtype_text(dtype)}",
             hint="cast the result, or declare what it returns",
         )
-    return value.cast(dtype).alias(name)
+    try:
+        return value.cast(dtype).alias(name)
+    except pl.exceptions.PolarsError:
+        raise ComputeError(
+            f"{what} returned values of `{name}` that do not fit {dtype_text(dtype)}"
+        ) from None
 
 
 def probe(on_demand: OnDemand, function: Callable[..., Any], types: Mapping[str, DType]) -> None:

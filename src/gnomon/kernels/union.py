@@ -145,18 +145,20 @@ def _counts_from(event_time, known):
 
 
 @njit
-def drop_events(ident, n_idents, repeated, event_time, known, horizon, watermark):
+def drop_events(ident, n_idents, repeated, event_time, known, corrected, horizon, watermark):
     """uint8[n]: rows of an event group that no window above the horizon holds, in any version.
 
     Those that are repeated count for nothing and are not among them.
 
     A row goes with all its versions, or stays with all: its later versions would not be understood without
-    the earlier. One that is not active at the watermark waits.
+    the earlier. One that is not active at the watermark waits. Where rows may be `corrected`, a version that says of
+    an event that it was long ago is kept while it is new itself: the version that it replaces may arrive after it.
     """
     stays = np.zeros(n_idents, np.uint8)
     for i in range(ident.size):
         waits = _counts_from(event_time[i], known[i]) > watermark or known[i] == _MAX
-        if not repeated[i] and (event_time[i] >= horizon or waits):
+        newest = _counts_from(event_time[i], known[i]) if corrected else event_time[i]
+        if not repeated[i] and (newest >= horizon or waits):
             stays[ident[i]] = 1
     return _gone(ident, repeated, stays)
 

@@ -218,7 +218,7 @@ def _beyond(both: _Union, found: _Resolved, retention: Retention) -> Bytes:
     if both.layout.kind == "event":
         dropped = union.drop_events(
             found.ident, found.n_idents, found.repeated, both.event_time, both.known_at,
-            retention.horizon, retention.watermark,
+            both.layout.id_kind != "hash", retention.horizon, retention.watermark,
         )  # fmt: skip
     else:
         dropped = union.drop_states(

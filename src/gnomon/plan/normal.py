@@ -107,7 +107,9 @@ def normalise(
         known = micros(pl.col(layout.known_at), schema[layout.known_at]).fill_null(NEVER)
         columns.append(known.alias(KNOWN))
     if layout.event_id is not None:
-        id_type = pl.Int64() if schema[layout.event_id].is_integer() else pl.String()
+        # The layout's type, not that of the rows at hand: what is packed online is told apart by it.
+        whole = layout.id_dtype is not None and layout.id_dtype.is_integer()
+        id_type = pl.Int64() if whole else pl.String()
         columns.append(pl.col(layout.event_id).cast(id_type).alias(ID))
     wanted = range(len(layout.inputs)) if inputs is None else inputs
     columns.extend(layout.inputs[i].evaluate().alias(lane(i)) for i in wanted)

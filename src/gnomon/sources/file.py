@@ -115,7 +115,7 @@ class FileReader(SourceReader):
         """The columns of all files, those of the first in front. Read from them, once."""
         try:
             if self.format != "parquet":
-                return self._lazy(self.files, None).collect_schema()
+                return self._text(self.files, None, None).collect_schema()
             columns = pl.Schema()
             for file in self.files:
                 for name, dtype in pl.read_parquet_schema(file).items():
@@ -142,6 +142,12 @@ class FileReader(SourceReader):
                 include_file_paths=part_column,
                 glob=False,
             )
+        # A part is read with the types of all files, or the same row would be another one by itself.
+        return self._text(files, part_column, self._columns)
+
+    def _text(self, files: Sequence[Path], part_column: str | None, types: pl.Schema | None) -> pl.LazyFrame:
+        """CSV or JSON lines; without types, what their first rows look like."""
+        paths = [str(f) for f in files]
         if self.format == "csv":
             separator = "\t" if ".tsv" in files[0].name else ","
             return pl.scan_csv(
@@ -150,10 +156,10 @@ class FileReader(SourceReader):
                 glob=False,
                 separator=separator,
                 try_parse_dates=True,
-                schema_overrides=dates_as_text(files[0], separator),
+                schema_overrides=dates_as_text(files[0], separator) if types is None else dict(types),
                 infer_schema_length=10_000,
             )
-        return pl.scan_ndjson(paths, include_file_paths=part_column, infer_schema_length=10_000)
+        return pl.scan_ndjson(paths, include_file_paths=part_column, schema=types, infer_schema_length=10_000)
 
     def schema(self) -> dict[str, DType]:
         return usable(self._columns, self.name, self.location)
