@@ -292,10 +292,6 @@ def _step(
             sources.append((name, answered[j], i))
             inputs[name] = pl.Series(name, answered[j].columns[i], dtype=dtype, strict=False)
     reasons: dict[int, str] = {}
-    try:
-        made = [c.to_list() for c in ondemand.call(step.on_demand, step.function, inputs, n)]
-    except ComputeError:
-        made = _one_by_one(step, inputs, n, reasons)
     unready = [False] * n
     for name, given, i in sources:
         if None in given.columns[i]:
@@ -303,8 +299,7 @@ def _step(
             unready = [a or code >= _NOT_READY for a, code in zip(unready, codes, strict=True)]
             failed = given.reasons()[i] if _ERROR in codes else {}
             reasons.update({row: f"the input `{name}` is an error: {why}" for row, why in failed.items()})
-    if any(unready):
-        made = [[None if wait else v for v, wait in zip(c, unready, strict=True)] for c in made]
+    made = _called(step, inputs, [row for row in range(n) if not unready[row]], n, reasons)
 
     def status_codes() -> list[list[int]]:
         return [
@@ -323,6 +318,26 @@ def _step(
         )
 
     return Answered(made, status_codes, times, lambda: [reasons] * len(made))
+
+
+def _called(
+    step: Step, inputs: Mapping[str, pl.Series], rows: list[int], n: int, reasons: dict[int, str]
+) -> list[list[Any]]:
+    """The function's values of `rows`, None for the others: of what is not ready it knows nothing."""
+    given = inputs if len(rows) == n else {name: column.gather(rows) for name, column in inputs.items()}
+    try:
+        found = [c.to_list() for c in ondemand.call(step.on_demand, step.function, given, len(rows))]
+    except ComputeError:
+        here: dict[int, str] = {}
+        found = _one_by_one(step, given, len(rows), here)
+        reasons.update({rows[i]: why for i, why in here.items()})
+    if len(rows) == n:
+        return found
+    made: list[list[Any]] = [[None] * n for _ in found]
+    for values, of_rows in zip(made, found, strict=True):
+        for row, value in zip(rows, of_rows, strict=True):
+            values[row] = value
+    return made
 
 
 def _one_by_one(
