@@ -210,3 +210,19 @@ def test_days_that_are_known_when_they_end_are_joined_so(bare):
     midnight = datetime(2026, 1, 10, tzinfo=T.tzinfo)
     questions = [(1, midnight - US), (1, midnight), (1, midnight + DAY)]
     assert train(bare, [group], questions) == {"x": [8, 9, 9]}
+
+
+def test_a_request_value_that_does_not_fit_is_refused_as_online():
+    user = gn.Entity("user", keys={"user": int})
+    group = gn.FeatureGroup(
+        "g",
+        entity=user,
+        timestamp="t",
+        schema={"i": pl.Int32},
+        features=[gn.sum("i", include_request=True)],
+    )
+    with gn.Store() as store:
+        store.apply([group])
+        spine = {"user": [1], "event_timestamp": ["2026-01-01"], "i": [3.7]}
+        with pytest.raises(DataError, match="is Float64, group `g` wants Int32"):
+            store.get_historical_features(spine, [group])

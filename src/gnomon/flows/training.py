@@ -18,6 +18,7 @@ from gnomon.flows import ondemand
 from gnomon.flows.project import Project
 from gnomon.flows.read import Reading, plan_reading, telling
 from gnomon.flows.request import Ident, Job, Request, with_default
+from gnomon.plan.layout import castable
 from gnomon.plan.normal import ROW, key, lane, micros
 from gnomon.time import NEVER, instant, stopwatch
 from gnomon.types import DType, dtype_text, is_instant
@@ -72,13 +73,16 @@ def check_spine(
     for job in request.jobs:
         _check_keys(spine, job)
         _check_columns(spine, job.request_columns, f"group `{job.layout.name}`", "include_request")
+        raw = dict(job.layout.columns)
+        for name in job.request_columns:
+            _check_type(spine.schema[name], raw[name], name, f"group `{job.layout.name}`")
     for step in request.steps:
         for name, ident, dtype in step.inputs:
             if ident is None:
                 _check_columns(
                     spine, (name,), f"on-demand function `{step.on_demand.name}`", "a request value"
                 )
-                _check_type(spine.schema[name], dtype, name, step.on_demand.name)
+                _check_type(spine.schema[name], dtype, name, f"on-demand function `{step.on_demand.name}`")
     return Question(spine, timestamp, t, as_of, request, request.names(full_names, spine.columns))
 
 
@@ -152,11 +156,9 @@ def _check_columns(spine: pl.DataFrame, names: Sequence[str], who: str, why: str
 
 
 def _check_type(found: DType, declared: DType, name: str, who: str) -> None:
-    from_number = found.is_numeric() and declared.is_numeric()
-    if found != declared and not from_number and type(found) is not type(declared) and found != pl.Null():
+    if not castable(found, declared):
         raise DataError(
-            f"the request value `{name}` is {dtype_text(found)}, "
-            f"on-demand function `{who}` wants {dtype_text(declared)}"
+            f"the request value `{name}` is {dtype_text(found)}, {who} wants {dtype_text(declared)}"
         )
 
 
@@ -195,7 +197,10 @@ def answer_job(project: Project, question: Question, job: Job) -> tuple[Answer, 
     reading = plan_reading(reader, layout, job.outputs, first, min(last, NEVER - 1), question.as_of)
     keys = [key(i) for i in range(len(layout.keys))]
     own = [lane(i) for i in job.request_inputs]
-    questions = spine.select(
+    # The request's own row has the source's types before anything is computed from it, as online.
+    raw = dict(layout.columns)
+    typed = spine.with_columns(pl.col(name).cast(raw[name]) for name in job.request_columns)
+    questions = typed.select(
         *(
             pl.col(column).cast(dtype).alias(name)
             for name, column, (_, dtype) in zip(keys, job.key_columns, layout.keys, strict=True)
