@@ -13,8 +13,7 @@ from gnomon import plugins
 from gnomon.flows import dataset
 from gnomon.flows.dataset import Dataset
 from gnomon.flows.project import Project
-from gnomon.flows.read import plan_reading
-from gnomon.flows.training import Computed, Question, compute
+from gnomon.flows.training import Computed, Question, compute, read_job
 from gnomon.plan.layout import NONE
 from gnomon.plan.normal import Ignored
 from gnomon.time import ALWAYS, NEVER, show, show_duration
@@ -95,12 +94,9 @@ class Retrieval:
             f"{len(q.spine):,} rows of spine, time `{q.timestamp}`, as of {shown}",
             f"revision {q.request.revision}, {q.request.label}",
         ]
-        first, last = (int(q.t.min()), int(q.t.max())) if len(q.t) else (0, 0)
         for job in q.request.jobs:
             layout = job.layout
-            reading = plan_reading(
-                self._project.reader(job.group), layout, job.outputs, first, min(last, NEVER - 1), q.as_of
-            )
+            reading = read_job(self._project.reader(job.group), q, job)
             keys = ", ".join(job.key_columns) or "none (one global key)"
             lines.append(f"\n{layout.ref} ({layout.kind} group), key {keys}")
             lines.append(f"  reads   {reading.source}: {', '.join(reading.columns)}")

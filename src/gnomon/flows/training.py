@@ -10,6 +10,7 @@ import numpy as np
 import polars as pl
 
 from gnomon import columns as cols
+from gnomon.abc.source import SourceReader
 from gnomon.engines.part import Answer, Picked, Spine, answer, pick_newest
 from gnomon.engines.resolve import AsOf
 from gnomon.errors import DataError, UsageError, nearest
@@ -189,12 +190,18 @@ def compute(project: Project, question: Question) -> Computed:
     return done
 
 
+def read_job(reader: SourceReader, question: Question, job: Job) -> Reading:
+    """What answering a group's part of a question reads."""
+    t = question.t
+    first, last = (int(t.min()), int(t.max())) if len(t) else (0, 0)
+    return plan_reading(reader, job.layout, job.outputs, first, min(last, NEVER - 1), question.as_of)
+
+
 def answer_job(project: Project, question: Question, job: Job) -> tuple[Answer, Reading]:
     """The features of one group for a spine."""
     layout, spine, t = job.layout, question.spine, question.t
-    first, last = (int(t.min()), int(t.max())) if len(t) else (0, 0)
     reader = project.reader(job.group)
-    reading = plan_reading(reader, layout, job.outputs, first, min(last, NEVER - 1), question.as_of)
+    reading = read_job(reader, question, job)
     keys = [key(i) for i in range(len(layout.keys))]
     own = [lane(i) for i in job.request_inputs]
     # The request's own row has the source's types before anything is computed from it, as online.
