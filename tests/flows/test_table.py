@@ -2,11 +2,24 @@
 
 from __future__ import annotations
 
+import shutil
+
 import polars as pl
+import pytest
 
 import gnomon as gn
-from gnomon.flows.table import HASHES, INSTANT, TableReader, declared_columns, table_name
-from tests.flows.small import HOUR, USER, VISITS, T, visit
+from gnomon.errors import Gone, Stopped
+from gnomon.flows.project import Project
+from gnomon.flows.table import (
+    HASHES,
+    INSTANT,
+    TableReader,
+    declared_columns,
+    forget_filled,
+    table_name,
+    was_filled,
+)
+from tests.flows.small import HOUR, PLAN, USER, VISITS, T, train, visit
 
 GROUP = gn.FeatureGroup(
     "g",
@@ -59,3 +72,65 @@ def test_rows_are_read_part_by_part_with_their_hashes_if_asked_for(store):
     hashes = reader.scan(["user", *HASHES]).collect().sort("user")
     assert hashes.select(HASHES).n_unique() == 2
     assert hashes.schema[HASHES[0]] == pl.Int64
+
+
+def lose_table(store: gn.Store) -> None:
+    shutil.rmtree(store.path / ".gnomon" / "offline" / "visits@1")
+
+
+def test_a_table_that_was_lost_is_an_error_wherever_it_is_read_and_never_nulls(store):
+    store.insert(VISITS, [visit(1, T - HOUR)])
+    lose_table(store)
+    for read in (
+        lambda: train(store, [VISITS], [(1, T)]),
+        lambda: store.explain("visits:count_1d", {"user": 1}),
+        lambda: store.get_historical_features({"user": [1], "event_timestamp": [T]}, [VISITS]).explain(),
+    ):
+        with pytest.raises(Gone, match=r"the table of group `visits` is gone.*\n\nhint: bring it back"):
+            read()
+    with pytest.raises(Stopped, match="`visits` is gone"):
+        store.materialize()
+
+
+def test_a_lost_table_is_reported_by_the_other_stores_of_the_project_too(store):
+    store.insert(VISITS, [visit(1, T - HOUR)])
+    lose_table(store)
+    other = Project(store._project.config)
+    with pytest.raises(Gone):
+        other.reader(VISITS).parts()
+    other.close()
+
+
+def test_a_lost_table_reads_again_once_rows_are_inserted_again(store):
+    store.insert(VISITS, [visit(1, T - HOUR)])
+    lose_table(store)
+    store.insert(VISITS, [visit(1, T - HOUR)])
+    assert train(store, ["visits:count_1d"], [(1, T)]) == {"count_1d": [1]}
+
+
+def test_a_table_whose_writer_was_killed_before_its_note_gets_one_with_the_next_insert(store):
+    store.insert(VISITS, [visit(1, T - HOUR)])
+    forget_filled(store.path, VISITS)
+    assert store.insert(VISITS, [visit(1, T - HOUR)]).accepted == 0
+    assert was_filled(store.path, VISITS)
+
+
+def test_a_new_version_of_a_group_whose_table_was_lost_begins_empty(store):
+    store.insert(VISITS, [visit(1, T - HOUR)])
+    lose_table(store)
+    store.apply(
+        [
+            gn.FeatureGroup(
+                "visits", entity=USER, timestamp="at", version=2, features=[gn.count(windows=["1d"])]
+            )
+        ]
+    )
+    assert train(store, ["visits@2:count_1d"], [(1, T)]) == {"count_1d": [0]}
+
+
+def test_a_group_that_is_made_anew_begins_empty_whatever_became_of_the_old_table(store):
+    store.insert(VISITS, [visit(1, T - HOUR)])
+    store.apply([PLAN], prune=True)
+    lose_table(store)
+    store.apply([VISITS])
+    assert train(store, ["visits:count_1d"], [(1, T)]) == {"count_1d": [0]}

@@ -10,7 +10,7 @@ from gnomon.abc.source import SourceReader
 from gnomon.define.collect import Collected, collect, collect_with_problems
 from gnomon.define.group import FeatureGroup, Selection
 from gnomon.define.ondemand import OnDemand
-from gnomon.errors import BreakingChange, DefinitionError, GnomonError, Problem
+from gnomon.errors import BreakingChange, DefinitionError, GnomonError, Gone, Problem
 from gnomon.events import Applied, Step, emit
 from gnomon.flows import ondemand
 from gnomon.flows.forget import forget_removed, set_aside
@@ -153,7 +153,11 @@ def apply(project: Project, definitions: Any, *, prune: bool = False, message: s
 
 def _costs(reader: SourceReader, layout: Layout) -> Iterator[str]:
     """What keeping a group online costs beyond what its windows need."""
-    if any(not part.etag for part in reader.parts()):
+    try:
+        parts = reader.parts()
+    except Gone:
+        return  # told where rows are read; definitions can be changed without them
+    if any(not part.etag for part in parts):
         yield (
             f"`{layout.ref}` reads {reader.describe()}, which does not tell what has changed: "
             "each materialization reads it whole and builds the online table anew"

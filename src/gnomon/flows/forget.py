@@ -12,7 +12,7 @@ from gnomon.define.group import FeatureGroup
 from gnomon.errors import Unavailable
 from gnomon.flows.online import filling, forget_group
 from gnomon.flows.project import Project
-from gnomon.flows.table import table_name
+from gnomon.flows.table import forget_filled, table_name
 from gnomon.registry.snapshot import Snapshot
 
 
@@ -49,6 +49,8 @@ def set_aside(project: Project, before: Snapshot, added: Iterable[FeatureGroup])
             continue
         name = f"{table_name(group)}-removed-{stamp.revision}"
         with project.offline.writing(table_name(group)):
+            # First: a group that is killed in between has its rows and no note, and not the other way round.
+            forget_filled(project.root, group)
             if project.offline.rename(table_name(group), name):
                 moved[group.ref] = name
     return moved

@@ -13,7 +13,7 @@ from gnomon.errors import DataError, UsageError, nearest
 from gnomon.events import Inserted, Step, emit
 from gnomon.flows.project import Project
 from gnomon.flows.read import collect_rows
-from gnomon.flows.table import HASHES, declared_columns, table_name
+from gnomon.flows.table import HASHES, declared_columns, note_filled, table_name
 from gnomon.frames import to_polars
 from gnomon.plan.identity import content_hashes, row_hashes
 from gnomon.plan.layout import Layout, castable
@@ -90,6 +90,9 @@ def insert(project: Project, group: FeatureGroup, layout: Layout, frame: Any) ->
                 note={"rows": str(len(given)), "author": project.author},
             )
             emit(Step("insert", group.ref, "commit"))
+        if len(accepted) or len(held):
+            # After the commit, and again when nothing was new: whoever wrote the rows may have been killed before it.
+            note_filled(project.root, group)
     commit = Commit(group.ref, version, len(given), len(accepted), len(whole) - len(accepted), 0, ignored)
     if version is not None:
         emit(Inserted(group.ref, version, commit.rows, commit.accepted))

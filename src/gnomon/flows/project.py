@@ -20,7 +20,7 @@ from gnomon.define.ondemand import OnDemand
 from gnomon.define.source import FileSource, Source, SQLSource
 from gnomon.errors import UsageError
 from gnomon.flows.definitions import has_definitions, load_definitions
-from gnomon.flows.table import TableReader
+from gnomon.flows.table import TableReader, was_filled
 from gnomon.plan.layout import Layout, make_layout
 from gnomon.registry.codec import import_function
 from gnomon.registry.registry import Registry
@@ -116,7 +116,7 @@ class Project:
     def reader(self, group: FeatureGroup) -> SourceReader:
         """Reads the rows of a group: from its source, or from its own table if it is cached."""
         if group.source is None:
-            return TableReader(self.offline, group)
+            return TableReader(self.offline, group, filled=was_filled(self.root, group))
         return READERS[type(group.source)](group.source, self.root)
 
     def function(self, on_demand: OnDemand) -> Callable[..., Any]:

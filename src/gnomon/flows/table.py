@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 
 import polars as pl
 
@@ -10,6 +11,7 @@ from gnomon.abc.offline import OfflineStore
 from gnomon.abc.source import Part, SourceReader
 from gnomon.define.feature import Feature
 from gnomon.define.group import FeatureGroup
+from gnomon.errors import Gone
 from gnomon.types import DType
 
 INSTANT = pl.Datetime("us", "UTC")
@@ -43,29 +45,66 @@ def declared_columns(group: FeatureGroup) -> dict[str, DType]:
     return columns
 
 
+def was_filled(root: Path, group: FeatureGroup) -> bool:
+    """Whether rows were once committed to the group's table, by the note that `note_filled` left."""
+    return _note(root, group).exists()
+
+
+def note_filled(root: Path, group: FeatureGroup) -> None:
+    """Keep, beside the offline store, that the group's table has rows.
+
+    Without it a table that was lost reads as one that never was: its features would be null, and nobody told.
+    """
+    note = _note(root, group)
+    if not note.exists():
+        note.parent.mkdir(parents=True, exist_ok=True)
+        note.touch()
+
+
+def forget_filled(root: Path, group: FeatureGroup) -> None:
+    """The group begins empty again."""
+    _note(root, group).unlink(missing_ok=True)
+
+
+def _note(root: Path, group: FeatureGroup) -> Path:
+    return root / ".gnomon" / "filled" / table_name(group)
+
+
 class TableReader(SourceReader):
-    """Reads a cached group's rows, and their hashes if asked for. Its parts are the table's files."""
+    """Reads a cached group's rows, and their hashes if asked for. Its parts are the table's files.
+
+    `filled`: whether the table must have rows. Reading raises Gone if it must and has none.
+    """
 
     numbered = True
 
-    def __init__(self, offline: OfflineStore, group: FeatureGroup) -> None:
+    def __init__(self, offline: OfflineStore, group: FeatureGroup, *, filled: bool = False) -> None:
         self.offline = offline
         self.name = group.name
         self.table = table_name(group)
         self.columns = declared_columns(group)
+        self.filled = filled
 
     def schema(self) -> dict[str, DType]:
         return dict(self.columns)
 
     def parts(self) -> tuple[Part, ...]:
-        return self.offline.parts(self.table)
+        found = self.offline.parts(self.table)
+        if self.filled and not found:
+            raise Gone(
+                f"the table of group `{self.name}` is gone: rows were inserted, and `{self.table}` is not there",
+                at=repr(self.offline),
+                hint="bring it back from a copy, or insert the rows again: reading goes on with what is inserted; "
+                "a new `version` of the group begins empty",
+            )
+        return found
 
     def scan(
         self, columns: Sequence[str], *, parts: Sequence[Part] | None = None, part_column: str | None = None
     ) -> pl.LazyFrame:
         types = self.columns | dict.fromkeys(HASHES, pl.Int64())
         wanted = {name: types[name] for name in dict.fromkeys(columns)}
-        return self.offline.scan(self.table, wanted, parts=parts)
+        return self.offline.scan(self.table, wanted, parts=self.parts() if parts is None else parts)
 
     def describe(self) -> str:
         version = self.offline.version(self.table)
