@@ -79,6 +79,19 @@ def test_training_that_cannot_end_well_is_refused_before_it_begins(ask, filled, 
     assert not (filled / "t.parquet").exists()
 
 
+@pytest.mark.parametrize("out", ["spine.csv", "./spine.csv", "same.csv", "linked.csv"])
+def test_spine_is_never_overwritten_by_its_training_set(gnomon, shop, out):
+    """Under whatever name it is reached."""
+    (shop / "same.csv").symlink_to("spine.csv")
+    (shop / "linked.csv").hardlink_to(shop / "spine.csv")
+    before = (shop / "spine.csv").read_bytes()
+    assert gnomon("apply").status == 0
+    ran = gnomon("training", "spine.csv", "--features", "shop_model", "--out", out)
+    assert ran.status == 2
+    assert "is the spine itself" in ran.err
+    assert (shop / "spine.csv").read_bytes() == before
+
+
 def test_missing_spine_offers_the_nearest_file(ask, filled):
     ran = ask("training", filled / "spine.cs", "--features", "shop_model", "--out", "t.parquet")
     assert ran.status == 2

@@ -35,6 +35,12 @@ def in_process_of_its_own(program: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run([sys.executable, "-c", program], env=ENVIRONMENT, capture_output=True, text=True)
 
 
+def in_a_shell(command: str) -> subprocess.CompletedProcess[str]:
+    """Run a line of a shell in which `gnomon` is this one."""
+    gnomon = f'gnomon() {{ "{sys.executable}" -m gnomon "$@"; }}; '
+    return subprocess.run(["sh", "-c", gnomon + command], env=ENVIRONMENT, capture_output=True, text=True)
+
+
 @pytest.mark.parametrize("arguments", [["--help"], ["training", "--help"], ["get", "--bad"]])
 def test_nothing_heavy_is_loaded_before_a_command_runs(arguments):
     """A count of modules, not seconds: a shared machine's clock would decide."""
@@ -135,19 +141,59 @@ def test_interruption_is_status_130_without_words(gnomon, shop, monkeypatch):
     assert (ran.status, ran.out, ran.err) == (130, "", "")
 
 
-def test_reader_that_has_gone_is_no_error(shop):
+@pytest.mark.parametrize(
+    "arguments", ["list", "list --json", "--help", "get --help", "show nobody --json", "plan"]
+)
+def test_reader_that_has_gone_is_no_error(shop, arguments):
     """`gnomon --help | true`, made certain: the pipe's other end is closed before anything is written."""
     end, pipe = os.pipe()
     os.close(end)
     ran = subprocess.run(
-        [sys.executable, "-m", "gnomon", "list"],
+        [sys.executable, "-m", "gnomon", *arguments.split()],
         stdout=pipe,
         stderr=subprocess.PIPE,
         text=True,
         env=ENVIRONMENT,
     )
     os.close(pipe)
-    assert (ran.returncode, ran.stderr) == (141, "")
+    message = "error: Object `nobody` not found\n" if "nobody" in arguments else ""
+    assert (ran.returncode, ran.stderr.partition("hint")[0]) == (141, message)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "status"), [("list --json", 0), ("--help", 0), ("lst", 2), ("show nobody --json", 2)]
+)
+@pytest.mark.parametrize("closed", [">&-", "2>&-", ">&- 2>&-", "<&- >&- 2>&-"])
+def test_closed_streams_change_nothing_of_what_is_done(shop, arguments, status, closed):
+    ran = in_a_shell(f"gnomon {arguments} {closed}")
+    assert ran.returncode == status
+    assert "Traceback" not in ran.stdout + ran.stderr
+
+
+def test_file_opened_by_a_command_never_takes_the_place_of_a_closed_stream(shop):
+    assert in_a_shell("gnomon apply >&- 2>&-").returncode == 0
+    assert in_a_shell("gnomon show shop_model").returncode == 0
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="only Linux has a disk that is always full")
+@pytest.mark.parametrize("arguments", ["list", "list --json", "show nobody --json"])
+def test_output_that_cannot_be_written_is_told_in_one_line(shop, arguments):
+    ran = in_a_shell(f"gnomon {arguments} > /dev/full")
+    assert ran.returncode == 3
+    assert ran.stderr.endswith("error: standard output cannot be written: No space left on device\n")
+    assert "Traceback" not in ran.stderr
+
+
+def test_messages_that_nobody_reads_stop_no_work(shop):
+    """`gnomon apply 2>&1 >/dev/null | true`, made certain."""
+    end, pipe = os.pipe()
+    os.close(end)
+    command = [sys.executable, "-m", "gnomon", "materialize"]
+    assert in_a_shell("gnomon apply").returncode == 0
+    ran = subprocess.run(command, stdout=subprocess.PIPE, stderr=pipe, text=True, env=ENVIRONMENT)
+    os.close(pipe)
+    assert ran.returncode == 0
+    assert "600 rows" in ran.stdout
 
 
 def test_project_is_the_nearest_folder_upwards(gnomon, shop, monkeypatch):

@@ -74,10 +74,42 @@ def test_code_that_fails_is_told_with_its_innermost_line(tmp_path, definitions):
     assert error.value.at == f"{file}:2"
 
 
-def test_syntax_error_names_the_file(tmp_path):
-    (tmp_path / "features.py").write_text("def f(:\n")
-    with pytest.raises(DataError, match=r"SyntaxError: .*features\.py, line 1"):
+@pytest.mark.parametrize("definitions", ["gnomon_test_syntax.py", "gnomon_test_syntax"])
+def test_syntax_error_is_told_with_its_line_and_a_caret(tmp_path, definitions):
+    file = tmp_path / "gnomon_test_syntax.py"
+    file.write_text("x = 1\n\ndef f(:\n    pass\n")
+    with pytest.raises(DataError) as error:
+        load(tmp_path, definitions)
+    assert error.value.what == "SyntaxError: invalid syntax\n    def f(:\n          ^"
+    assert error.value.at == f"{file}:3"
+
+
+def test_syntax_error_of_a_neighbour_is_told_where_it_is(tmp_path):
+    neighbour = tmp_path / "gnomon_test_misspelt.py"
+    neighbour.write_text("\nx = )\n")
+    (tmp_path / "features.py").write_text("import gnomon_test_misspelt\n")
+    with pytest.raises(DataError, match="unmatched") as error:
         load(tmp_path, "features.py")
+    assert error.value.at == f"{neighbour}:2"
+
+
+def test_file_that_is_no_text_is_told_by_its_name(tmp_path):
+    (tmp_path / "features.py").write_bytes(b"x = 1\n\0")
+    with pytest.raises(DataError, match="null bytes") as error:
+        load(tmp_path, "features.py")
+    assert str(error.value.at).startswith(str(tmp_path / "features.py"))
+
+
+@pytest.mark.parametrize("definitions", ["gnomon_test_needs.py", "gnomon_test_needs"])
+@pytest.mark.parametrize(
+    "line", ["import gnomon_test_absent", "raise SystemExit(2)", "raise ImportError('no')"]
+)
+def test_module_that_cannot_go_on_is_told_with_its_line(tmp_path, definitions, line):
+    file = tmp_path / "gnomon_test_needs.py"
+    file.write_text(f"x = 1\n{line}\n")
+    with pytest.raises(DataError) as error:
+        load(tmp_path, definitions)
+    assert error.value.at == f"{file}:2"
 
 
 def test_wrong_definition_stays_a_wrong_definition(tmp_path):

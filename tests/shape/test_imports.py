@@ -23,7 +23,7 @@ CLOCK = "time.py"
 """The one module that may look at the wall clock."""
 
 BROAD: dict[tuple[str, str], str] = {
-    ("cli/main.py", "main"): "the last place where a mistake of ours can become a message and a status",
+    ("cli/main.py", "_ended"): "the last place where a mistake of ours can become a message and a status",
     ("events.py", "emit"): "a listener that fails harms nobody else",
     ("flows/definitions.py", "_import"): "a user's code: told with the line that failed",
     ("flows/definitions.py", "_run"): "a user's code: told with the line that failed",

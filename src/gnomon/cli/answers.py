@@ -69,6 +69,10 @@ def training(
     if out is None and save is None and not explain:
         raise UsageError("nowhere to write to", hint="add --out FILE, --save NAME or --explain")
     kind = files.check_target(out) if out is not None else ""
+    if out is not None and out.exists() and spine.exists() and out.samefile(spine):
+        raise UsageError(
+            f"`{out}` is the spine itself, which would be overwritten", at="--out", hint="name another file"
+        )
     wanted = features_of(features)
     with opened(project, json) as store:
         inputs = store.inputs(wanted)

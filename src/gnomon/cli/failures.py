@@ -78,7 +78,20 @@ def _debugging() -> bool:
 
 
 def prepare_streams() -> None:
-    """Let a terminal that cannot show a character get an escape in its place, not an error."""
+    """Make the standard streams usable, whatever the command was started with.
+
+    A closed one is opened on the null device: the next file opened would take its number, and what somebody writes to
+    it would land there. A terminal that cannot show a character gets an escape in its place, not an error.
+    """
+    for number in range(3):
+        try:
+            os.fstat(number)
+        except OSError:
+            os.open(os.devnull, os.O_RDWR)  # takes the lowest free number, which is this one
+    if sys.stdout is None:
+        sys.stdout = open(1, "w", encoding="utf-8", closefd=False)  # noqa: SIM115 - open as long as the process
+    if sys.stderr is None:
+        sys.stderr = open(2, "w", encoding="utf-8", closefd=False)  # noqa: SIM115
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="backslashreplace")

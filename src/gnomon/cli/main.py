@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Annotated, Any
 
 import typer
@@ -12,7 +13,7 @@ from typer.main import get_command
 import gnomon as gn
 from gnomon.cli import answers, begin, definitions, rows
 from gnomon.cli.failures import DONE, INTERRUPTED, prepare_streams, report
-from gnomon.cli.output import flush, write
+from gnomon.cli.output import BROKEN_PIPE, flush, silence, write
 
 COMMANDS: dict[str, dict[str, Callable[..., Any]]] = {
     "Begin": {"init": begin.init, "demo": begin.demo, "doctor": begin.doctor},
@@ -37,18 +38,30 @@ def main(arguments: Sequence[str] | None = None) -> int:
     given = list(sys.argv[1:] if arguments is None else arguments)
     as_json = "--json" in given
     prepare_streams()
+    status = _ended(
+        lambda: get_command(build())(given or ["--help"], prog_name="gnomon", standalone_mode=False), as_json
+    )
+    # What is still buffered must fail here, and not when Python ends.
+    return _ended(flush, as_json=False) or status
+
+
+def _ended(do: Callable[[], Any], as_json: bool) -> int:
+    """Do something, and return the exit status that it ends with."""
     try:
-        try:
-            status = get_command(build())(given or ["--help"], prog_name="gnomon", standalone_mode=False)
-            flush()
-        except (typer.Exit, typer.Abort, KeyboardInterrupt):
-            raise
-        except Exception as error:  # noqa: BLE001 — nobody above would tell the user
-            return report(error, as_json)
+        status = do()
     except typer.Exit as ended:
         return ended.exit_code
     except (typer.Abort, KeyboardInterrupt):
         return INTERRUPTED
+    except SystemExit as ended:
+        # Typer's own end where nobody reads the help, which is not written by us; or that of a completion.
+        if not isinstance(ended.__context__, BrokenPipeError):
+            raise
+        silence(sys.stdout)
+        return BROKEN_PIPE
+    except Exception as error:  # noqa: BLE001 — nobody above would tell the user
+        # The document may be what cannot be written.
+        return _ended(partial(report, error, True), as_json=False) if as_json else report(error, False)
     return status if isinstance(status, int) else DONE
 
 

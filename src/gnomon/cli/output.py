@@ -11,10 +11,11 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, time, timedelta
 from decimal import Decimal
-from typing import Any
+from typing import Any, TextIO
 
 import typer
 
+from gnomon.errors import Unavailable
 from gnomon.time import instant, show, show_duration
 
 BROKEN_PIPE = 141
@@ -47,19 +48,32 @@ def show_result(as_json: bool, document: Any, *blocks: Block) -> None:
 
 
 def write(text: str) -> None:
-    """Write a line to standard output. Ends the command quietly if nobody reads it any more."""
-    _quietly(lambda: sys.stdout.write(text + "\n"))
+    """Write a line to standard output.
+
+    Ends the command quietly if nobody reads it any more. Raises: Unavailable if it cannot be written.
+    """
+    _delivered(lambda: sys.stdout.write(text + "\n"))
 
 
 def flush() -> None:
     """Hand over what is still buffered, where a reader that has gone can be dealt with."""
-    _quietly(sys.stdout.flush)
+    _delivered(sys.stdout.flush)
 
 
 def tell(text: str) -> None:
-    """Write a message to standard error."""
-    sys.stderr.write(text + "\n")
-    sys.stderr.flush()
+    """Write a message to standard error. If nobody can read it, the command goes on all the same."""
+    try:
+        sys.stderr.write(text + "\n")
+        sys.stderr.flush()
+    except OSError:
+        silence(sys.stderr)
+
+
+def silence(stream: TextIO) -> None:
+    """Let a stream that cannot be written swallow everything, also what Python flushes when it ends."""
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, stream.fileno())
+    os.close(nowhere)
 
 
 def aligned(table: Table) -> str:
@@ -131,10 +145,12 @@ def _draw(table: Table) -> None:
     Console().print(drawn)
 
 
-def _quietly(do: Callable[[], Any]) -> None:
+def _delivered(do: Callable[[], Any]) -> None:
     try:
         do()
     except BrokenPipeError:
-        # Python flushes again when it ends, and would complain then.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        silence(sys.stdout)
         raise typer.Exit(BROKEN_PIPE) from None
+    except OSError as error:
+        silence(sys.stdout)
+        raise Unavailable(f"standard output cannot be written: {error.strerror}") from None

@@ -68,18 +68,20 @@ def has_definitions(config: Config) -> bool:
 
 def _import(config: Config) -> ModuleType:
     """Import a module, from the project's folder or from anywhere on the path."""
+    name = config.definitions
     with _on_path(config.root):
         try:
-            return importlib.import_module(config.definitions)
+            return importlib.import_module(name)
         except GnomonError:
             raise
-        except ImportError as error:
-            raise DataError(
-                f"the module `{config.definitions}` cannot be imported: {error}",
-                at="gnomon.toml: project.definitions",
-            ) from None
-        except Exception as error:
-            raise _failure(error, config.root) from error
+        except (Exception, SystemExit) as error:
+            if isinstance(error, ModuleNotFoundError) and f"{name}.".startswith(f"{error.name}."):
+                raise DataError(
+                    f"the module `{name}` cannot be imported: {error}",
+                    at="gnomon.toml: project.definitions",
+                    hint="name a file, a folder, or a module that Python finds from the project's folder",
+                ) from None
+            raise _failure(error, config.root, name) from error
 
 
 def _run(file: Path) -> ModuleType:
@@ -94,15 +96,22 @@ def _run(file: Path) -> ModuleType:
         except GnomonError:
             raise
         except (Exception, SystemExit) as error:
-            raise _failure(error, file.parent) from error
+            raise _failure(error, file.parent, str(file)) from error
     return module
 
 
-def _failure(error: BaseException, home: Path) -> DataError:
-    """What went wrong in a user's code, with the innermost line that lies in the folder `home`."""
+def _failure(error: BaseException, home: Path, whole: str) -> DataError:
+    """What went wrong in a user's code, with the innermost line that lies in the folder `home`; `whole` if none
+    does.
+    """
+    told = traceback.format_exception_only(error)
+    if isinstance(error, SyntaxError) and Path(error.filename or "").is_file():
+        # Between the place and the message stand the line and, below it, the caret.
+        snippet = "".join(told[1:-1]).rstrip()
+        return DataError(f"{told[-1].rstrip()}\n{snippet}".rstrip(), at=f"{error.filename}:{error.lineno}")
     frames = traceback.extract_tb(error.__traceback__)
     own = [frame for frame in frames if Path(frame.filename).is_relative_to(home)]
-    place = f"{own[-1].filename}:{own[-1].lineno}" if own else str(home)
+    place = f"{own[-1].filename}:{own[-1].lineno}" if own else whole
     return DataError(f"{type(error).__name__}: {error}", at=place)
 
 
