@@ -95,16 +95,61 @@ def test_marks_tell_of_dropped_rows_that_ever_counted() -> None:
     until = ints(MAX, 3, MAX, MAX, 20)
     dead = np.array([0, 0, 1, 0, 0], np.uint8)
     first, newest = ints(MAX), ints(-MAX)
-    union.leave_marks(drop, ints(0, 0, 0, 0, 0), event_time, known, until, dead, first, newest)
+    union.leave_marks(drop, ints(0, 0, 0, 0, 0), event_time, known, until, dead, 10, first, newest)
     assert first.tolist() == [7]
     assert newest.tolist() == [5]
 
 
+def test_a_dropped_row_that_counts_only_after_the_horizon_is_not_the_newest_at_the_horizon() -> None:
+    first, newest, zero = ints(MAX), ints(-MAX), ints(0)
+    row = (np.ones(1, np.uint8), zero, ints(5), ints(7), ints(MAX), np.zeros(1, np.uint8))
+    union.leave_marks(*row, 6, first, newest)
+    assert (first.tolist(), newest.tolist()) == ([7], [-MAX])
+    union.leave_marks(*row, 7, first, newest)
+    assert newest.tolist() == [5]
+
+
+def dropped_events(
+    event_time: np.ndarray,
+    known: np.ndarray,
+    *,
+    ident: np.ndarray | None = None,
+    repeated: list[int] | None = None,
+    until: np.ndarray | None = None,
+    newest_dropped: int = -MAX,
+    corrected: bool = False,
+    horizon: int = 10,
+) -> list[int]:
+    """What `drop_events` says of the rows of one key, in order of event_time; the watermark is 20."""
+    n = len(event_time)
+    ident = np.arange(n) if ident is None else ident
+    again = np.array(repeated or [0] * n, np.uint8)
+    until = np.full(n, MAX) if until is None else until
+    return union.drop_events(
+        np.arange(n), ints(0, n), ints(newest_dropped), ident, n, again, event_time, known, until,
+        np.zeros(n, np.uint8), corrected, horizon, 20,
+    ).tolist()  # fmt: skip
+
+
 def test_events_wait_for_the_horizon_and_the_watermark() -> None:
-    ident = ints(0, 0, 1, 2, 3)
-    event_time, known = ints(1, 12, 3, 4, 5), ints(1, 12, 3, 25, MAX)
-    drop = union.drop_events(ident, 4, np.zeros(5, np.uint8), event_time, known, False, 10, 20)
-    assert drop.tolist() == [0, 0, 1, 0, 0]
+    event_time, known = ints(1, 3, 4, 5, 12), ints(1, 3, 25, MAX, 12)
+    assert dropped_events(event_time, known, ident=ints(0, 1, 2, 3, 0)) == [0, 1, 0, 0, 0]
+
+
+def test_an_old_event_stays_while_it_decides_which_is_the_newest_of_its_key() -> None:
+    #                 known later than an older one and than the horizon: both are the newest for a while
+    assert dropped_events(ints(1, 2, 3), ints(1, 12, 15)) == [1, 0, 0]
+    assert dropped_events(ints(1, 2, 3), ints(1, 12, 15), horizon=12) == [1, 1, 0]
+    #                 hidden from the first by a newer one that is known as early, or that was let go
+    assert dropped_events(ints(1, 2, 3), ints(1, 15, 15)) == [1, 1, 0]
+    assert dropped_events(ints(2, 11), ints(12, 11)) == [1, 0]
+    assert dropped_events(ints(2), ints(12), newest_dropped=2) == [1]
+    assert dropped_events(ints(2), ints(12), newest_dropped=1) == [0]
+    #                 of equals the one that is known first
+    assert dropped_events(ints(3, 3), ints(15, 12)) == [1, 0]
+    assert dropped_events(ints(3, 3), ints(12, 12)) == [0, 0]
+    #                 what is replaced hides nothing
+    assert dropped_events(ints(2, 3), ints(14, 12), until=ints(MAX, 13)) == [0, 0]
 
 
 def test_a_state_row_goes_when_a_newer_one_is_there_to_stay() -> None:
@@ -123,14 +168,13 @@ def test_a_state_row_goes_when_a_newer_one_is_there_to_stay() -> None:
 
 def test_repeated_rows_hold_nothing_and_hide_nothing() -> None:
     ident, times, again = ints(0, 0), ints(5, 12), np.array([0, 1], np.uint8)
-    assert union.drop_events(ident, 1, again, times, times, False, 10, 20).tolist() == [1, 0]
+    assert dropped_events(times, times, ident=ident, repeated=[0, 1]) == [1, 0]
     key, stays, dead = ints(0, 0), ints(MAX, MAX), np.zeros(2, np.uint8)
     assert not union.drop_states(key, 1, ints(0, 1), 2, again, times, times, stays, dead, 20).any()
 
 
-def test_a_new_version_that_says_of_an_event_that_it_was_long_ago_stays_while_it_is_new():
-    ident, known = np.zeros(1, np.int64), np.array([15])
-    long_ago, once = np.array([2]), np.zeros(1, np.uint8)
-    assert union.drop_events(ident, 1, once, long_ago, known, False, 10, 20).tolist() == [1]
-    assert union.drop_events(ident, 1, once, long_ago, known, True, 10, 20).tolist() == [0]
-    assert union.drop_events(ident, 1, once, long_ago, known, True, 16, 20).tolist() == [1]
+def test_a_new_version_that_says_of_an_event_that_it_was_long_ago_stays_while_it_is_new() -> None:
+    known, hidden = ints(15), 5
+    assert dropped_events(ints(2), known, newest_dropped=hidden) == [1]
+    assert dropped_events(ints(2), known, newest_dropped=hidden, corrected=True) == [0]
+    assert dropped_events(ints(2), known, newest_dropped=hidden, corrected=True, horizon=16) == [1]

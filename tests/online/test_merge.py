@@ -290,9 +290,19 @@ def test_retention_changes_no_answer_at_or_after_the_horizon(
             return [r for r in seen if r.event_time >= horizon]
         return seen[-1:]
 
+    def newest(rows: Sequence[Row], key: int, t: int) -> int:
+        times = [
+            r.event_time
+            for r in rows
+            if r.key == key and r.known_at <= t < r.until and not r.dead and r.event_time <= t
+        ]
+        return max(times, default=MIN)
+
     for key in range(KEYS):
         for t in range(horizon, 7):
             assert answers(cut, key, t) == answers(whole, key, t)
+            gone = int(kept.newest_dropped[key]) if kept.first_activation[key] <= t else MIN
+            assert max(newest(cut, key, t), gone) == newest(whole, key, t)
         activations = [max(r.event_time, r.known_at) for r in whole if r.key == key and _ever(r)]
         held = [max(r.event_time, r.known_at) for r in cut if r.key == key and _ever(r)]
         assert min([*held, int(kept.first_activation[key])]) == min([*activations, MAX])

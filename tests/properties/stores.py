@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import tempfile
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 import polars as pl
@@ -36,13 +39,27 @@ def rows_of(case: Case, rows: Sequence[Row]) -> pl.DataFrame:
 def filled(case: Case, *, cuts: Sequence[int] = (), online: str = "memory://") -> gn.Store:
     """A store with the rows, inserted and brought online batch by batch, in steps of time cut at `cuts`."""
     store = gn.Store(online=online, clock=lambda: LATER)
+    _fill(store, case, cuts)
+    return store
+
+
+def _fill(store: gn.Store, case: Case, cuts: Sequence[int]) -> None:
     store.apply([case.group])
     for batch in case.batches:
         store.insert(case.group, rows_of(case, batch))
         for cut in sorted(cuts):
             store.materialize(end=cut)
         store.materialize()
-    return store
+
+
+@contextmanager
+def cut_short(case: Case, slack: str, cuts: Sequence[int] = ()) -> Iterator[gn.Store]:
+    """A store with the rows, as `filled` makes one, that keeps them online for `slack` beyond the windows."""
+    with tempfile.TemporaryDirectory() as folder:
+        Path(folder, "gnomon.toml").write_text(f'[online]\nslack = "{slack}"\n')
+        with gn.Store(folder, online="memory://", clock=lambda: LATER) as store:
+            _fill(store, case, cuts)
+            yield store
 
 
 def asked(store: gn.Store, case: Case) -> list[Answered]:

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from datetime import datetime, timedelta
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+import gnomon as gn
+from gnomon.flows.online import read_document
 from gnomon.testing.reference import Answered, same
-from gnomon.testing.strategies import Case, event_cases, state_cases
-from tests.properties.stores import asked, expected, filled
+from gnomon.testing.strategies import COLUMNS, Case, Row, event_cases, logs, state_cases
+from gnomon.time import ALWAYS, duration, to_datetime
+from tests.properties.stores import asked, cut_short, expected, filled
 
 ANY_CASE = st.one_of(event_cases(nulls=False, default=True), state_cases(nulls=False, default=True))
 WITH_IDS = event_cases(nulls=False, ids=True)
@@ -52,3 +56,40 @@ def test_order_and_splits_of_arrival_leave_no_trace(case: Case, data: st.DataObj
     parts = (tuple(rows[:cut]), tuple(rows[cut:]), *((tuple(rows),) if again else ()))
     with filled(replace(case, batches=parts)) as store:
         check(asked(store, case), expected(case))
+
+
+THING = gn.Entity("thing", keys={"k": int})
+SLACK = "8s"
+
+
+@st.composite
+def late_cases(draw: st.DrawFn) -> Case:
+    """Short windows over rows without ids that become known at any time; no questions yet."""
+    group = gn.FeatureGroup(
+        "events",
+        entity=THING,
+        timestamp="t",
+        known_at="known",
+        settling_delay=draw(st.sampled_from(["0s", "2s"])),
+        schema={"t": datetime, "known": datetime, **COLUMNS},
+        features=[gn.count(windows=["1us", "1s"]), gn.last("i", windows=["3s"])],
+    )
+    return Case(group, draw(logs(group)), ())
+
+
+@given(late_cases(), st.lists(st.integers(-(10**7), 3 * 10**7), max_size=2), st.data())
+@settings(max_examples=60)
+def test_rows_let_go_leave_statuses_and_event_times_true(
+    case: Case, cuts: list[int], data: st.DataObject
+) -> None:
+    with cut_short(case, SLACK, cuts) as store:
+        live = read_document(store._project.online, "events@1").live
+        first = live.horizon if live is not None and live.horizon != ALWAYS else 0
+        first += duration("3s") + case.group.settling_delay
+        seconds = st.integers(0, 12).map(lambda n: timedelta(seconds=n))
+        shifts = st.builds(lambda s, us: s + timedelta(microseconds=us), seconds, st.integers(0, 1))
+        asks = data.draw(st.lists(st.tuples(st.sampled_from([1, 2, 99]), shifts), min_size=1, max_size=8))
+        spine: tuple[Row, ...] = tuple(
+            {"k": key, "event_timestamp": to_datetime(first) + shift} for key, shift in asks
+        )
+        check(asked(store, replace(case, spine=spine)), expected(replace(case, spine=spine)))

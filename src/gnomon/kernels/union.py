@@ -145,22 +145,56 @@ def _counts_from(event_time, known):
 
 
 @njit
-def drop_events(ident, n_idents, repeated, event_time, known, corrected, horizon, watermark):
-    """uint8[n]: rows of an event group that no window above the horizon holds, in any version.
+def drop_events(
+    positions, key_start, newest_dropped, ident, n_idents, repeated, event_time, known, until, dead, corrected,
+    horizon, watermark,
+):  # fmt: skip
+    """uint8[n]: rows of an event group that no answer from the horizon on needs, in any version.
 
     Those that are repeated count for nothing and are not among them.
 
     A row goes with all its versions, or stays with all: its later versions would not be understood without
-    the earlier. One that is not active at the watermark waits. Where rows may be `corrected`, a version that says of
-    an event that it was long ago is kept while it is new itself: the version that it replaces may arrive after it.
+    the earlier. One that is not active at the watermark waits. No window reaches a row from before the horizon, but
+    while such a row is itself new, it may be the key's newest at some t, and the one before it at an earlier t: it
+    stays as long as one of the two can be asked about. Where rows may be `corrected`, it stays in any case: the
+    version that it replaces may arrive after it.
+
+    positions: of the rows, key by key, in order of event_time. newest_dropped: int64[K], of earlier drops.
     """
     stays = np.zeros(n_idents, np.uint8)
-    for i in range(ident.size):
-        waits = _counts_from(event_time[i], known[i]) > watermark or known[i] == _MAX
-        newest = _counts_from(event_time[i], known[i]) if corrected else event_time[i]
-        if not repeated[i] and (newest >= horizon or waits):
-            stays[ident[i]] = 1
+    for k in range(key_start.size - 1):
+        # Of rows with a greater event_time, the least activation of those that count for good.
+        earliest = _MAX
+        high = key_start[k + 1]
+        while high > key_start[k]:
+            time = event_time[positions[high - 1]]
+            low = high
+            of_equals = _MAX
+            while low > key_start[k] and event_time[positions[low - 1]] == time:
+                low -= 1
+                i = positions[low]
+                if _for_good(repeated[i], dead[i], until[i]):
+                    of_equals = min(of_equals, _counts_from(time, known[i]))
+            for j in range(low, high):
+                i = positions[j]
+                since = _counts_from(time, known[i])
+                needed = time >= horizon or since > watermark or known[i] == _MAX
+                if not needed and corrected:
+                    needed = since >= horizon
+                elif not needed and since > horizon:
+                    hidden = time <= newest_dropped[k] or earliest <= since or of_equals < since
+                    needed = not (hidden and _for_good(repeated[i], dead[i], until[i]))
+                if needed and not repeated[i]:
+                    stays[ident[i]] = 1
+            earliest = min(earliest, of_equals)
+            high = low
     return _gone(ident, repeated, stays)
+
+
+@inline
+def _for_good(repeated, dead, until):
+    """Whether a version counts, and nothing known replaces it."""
+    return not repeated and not dead and until == _MAX
 
 
 @njit
@@ -196,11 +230,15 @@ def _gone(ident, repeated, stays):
 
 
 @njit
-def leave_marks(drop, key, event_time, known, until, dead, first_activation, newest_dropped):
-    """Let dropped rows that ever counted lower `first_activation` and raise `newest_dropped`, int64[K]."""
+def leave_marks(drop, key, event_time, known, until, dead, horizon, first_activation, newest_dropped):
+    """Let dropped rows that ever counted lower `first_activation` and raise `newest_dropped`, int64[K].
+
+    `newest_dropped` is an answer at every t from the horizon on: a row that counts only later, and so is hidden by
+    one that stays, does not raise it.
+    """
     for i in range(drop.size):
         since = _counts_from(event_time[i], known[i])
         if drop[i] and not dead[i] and since < until[i]:
             first_activation[key[i]] = min(first_activation[key[i]], since)
-            if until[i] == _MAX:
+            if until[i] == _MAX and since <= horizon:
                 newest_dropped[key[i]] = max(newest_dropped[key[i]], event_time[i])

@@ -80,9 +80,9 @@ def merge(layout: Layout, old: FlatRows, new: FlatRows, retention: Retention = K
         found = _resolve(both)
     if not in_order:
         _put_in_order(both, positions, key_start)
-    dropped = _beyond(both, found, retention)
     first_activation = np.minimum(old.first_activation, new.first_activation)
     newest_dropped = np.maximum(old.newest_dropped, new.newest_dropped)
+    dropped = _beyond(both, found, positions, key_start, newest_dropped, retention)
     union.leave_marks(
         dropped,
         both.key,
@@ -90,6 +90,7 @@ def merge(layout: Layout, old: FlatRows, new: FlatRows, retention: Retention = K
         both.known_at,
         found.until,
         both.dead,
+        retention.horizon,
         first_activation,
         newest_dropped,
     )
@@ -210,15 +211,23 @@ def _put_in_order(both: _Union, positions: Int64s, key_start: Int64s) -> None:
     union.sort_in_keys(positions, key_start, *both.order_words())
 
 
-def _beyond(both: _Union, found: _Resolved, retention: Retention) -> Bytes:
-    """[n]: 1 for rows beyond the horizon."""
+def _beyond(
+    both: _Union,
+    found: _Resolved,
+    positions: Int64s,
+    key_start: Int64s,
+    newest_dropped: Int64s,
+    retention: Retention,
+) -> Bytes:
+    """[n]: 1 for rows beyond the horizon. `positions`: of all rows, in order."""
     if retention.horizon == MIN:
         return np.zeros(both.n, np.uint8)
     dropped: Bytes
     if both.layout.kind == "event":
         dropped = union.drop_events(
-            found.ident, found.n_idents, found.repeated, both.event_time, both.known_at,
-            both.layout.id_kind != "hash", retention.horizon, retention.watermark,
+            positions, key_start, newest_dropped, found.ident, found.n_idents, found.repeated, both.event_time,
+            both.known_at, found.until, both.dead, both.layout.id_kind != "hash",
+            retention.horizon, retention.watermark,
         )  # fmt: skip
     else:
         dropped = union.drop_states(
