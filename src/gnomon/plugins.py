@@ -25,7 +25,10 @@ BUILT_IN: dict[Kind, dict[str, str]] = {
     },
     "engine": {"local": "gnomon.engines.local:LocalEngine"},
     "offline": {"delta": "gnomon.offline.delta:DeltaStore"},
-    "registry": {"sqlite": "gnomon.registry.backends.sqlite:SqlRegistry"},
+    "registry": {
+        "postgresql": "gnomon.registry.backends.postgres:PostgresRegistry [postgres]",
+        "sqlite": "gnomon.registry.backends.sqlite:SqliteRegistry",
+    },
 }
 """Kind → scheme → `module:attribute`, as entry points are written."""
 

@@ -8,7 +8,7 @@ import pytest
 import gnomon as gn
 from gnomon.define.collect import collect, kind_of, ref_of
 from gnomon.errors import Conflict
-from gnomon.registry.backends.sqlite import SqlRegistry
+from gnomon.registry.backends.sqlite import SqliteRegistry
 from gnomon.registry.codec import encode
 from gnomon.registry.diff import diff, render, requirements_of, updates_of
 from gnomon.registry.registry import Registry
@@ -483,7 +483,7 @@ def test_commit_relies_on_what_the_diff_was_judged_by():
 
 def test_two_people_apply_through_diffs(tmp_path):
     """Different objects: both survive. The same one: whoever comes second plans again."""
-    ana, bo = (Registry(SqlRegistry(f"sqlite:///{tmp_path}/r.db"), author=name) for name in ("ana", "bo"))
+    ana, bo = (Registry(SqliteRegistry(f"sqlite:///{tmp_path}/r.db"), author=name) for name in ("ana", "bo"))
     start = ana.snapshot()
 
     def apply(registry, *definitions):

@@ -1,13 +1,6 @@
-"""Registry: commits that rely on named requirements, history and going back; in processes, with kills."""
+"""Registry: commits that rely on named requirements, history and going back."""
 
 from __future__ import annotations
-
-import random
-import signal
-import subprocess
-import sys
-import time
-from pathlib import Path
 
 import polars as pl
 import pytest
@@ -15,15 +8,13 @@ import pytest
 import gnomon as gn
 from gnomon.define.collect import kind_of, ref_of
 from gnomon.errors import Conflict, CorruptValue, NotFound, UsageError
-from gnomon.registry.backends.sqlite import SqlRegistry
+from gnomon.registry.backends.sqlite import SqliteRegistry
 from gnomon.registry.codec import encode
 from gnomon.registry.registry import Registry, kind_named
 from gnomon.registry.requirements import RevisionIs, Unchanged
 from gnomon.registry.updates import Put, Remove
 from tests.registry import shop
 from tests.registry.shop import changed
-
-ROOT = Path(__file__).parents[2]
 
 
 def put(definition):
@@ -38,7 +29,7 @@ def open_registry(tmp_path):
     """`open_registry(author)`: the same registry, as another person sees it."""
     ticks = iter(range(1000, 2000))
     return lambda author="ana": Registry(
-        SqlRegistry("sqlite:///registry.db", root=tmp_path), clock=lambda: next(ticks), author=author
+        SqliteRegistry("sqlite:///registry.db", root=tmp_path), clock=lambda: next(ticks), author=author
     )
 
 
@@ -53,7 +44,7 @@ def filled(registry):
     return registry
 
 
-class Overtaken(SqlRegistry):
+class Overtaken(SqliteRegistry):
     """A backend in which somebody else commits right before our first write."""
 
     def overtake(self, by):
@@ -226,106 +217,6 @@ def test_conflict_without_a_winner_is_raised_and_not_tried_for_ever(registry, mo
     monkeypatch.setattr(registry.backend, "swap", refuse)
     with pytest.raises(Conflict, match="never"):
         registry.commit([], [put(ENTITY)])
-
-
-# -------------------------------------------------------------------------------------------------- processes
-
-WORKER = """
-import sys
-import gnomon as gn
-from gnomon.errors import Conflict
-from gnomon.registry.backends.sqlite import SqlRegistry
-from gnomon.registry.codec import encode
-from gnomon.registry.registry import Registry
-from gnomon.registry.requirements import Unchanged
-from gnomon.registry.updates import Put
-
-folder, author, count, *names = sys.argv[1:]
-registry = Registry(SqlRegistry("sqlite:///registry.db", root=folder), author=author)
-base = registry.snapshot().revision
-print("ready", flush=True)
-sys.stdin.readline()
-conflicts = []
-for i in range(int(count)):
-    for name in names:
-        entities = [gn.Entity(f"{name}_{i}_{part}", owner=author) for part in range(3)]
-        updates = [Put("entity", e.name, encode(e)) for e in entities]
-        try:
-            registry.commit([Unchanged("entity", e.name, base) for e in entities], updates)
-        except Conflict as conflict:
-            conflicts.append(conflict.what)
-        print(f"{name}_{i}", flush=True)
-print("conflicts", *conflicts, sep="\\n", flush=True)
-"""
-
-
-def start(tmp_path, *arguments):
-    """Processes that wait for a line, one for each `(author, count, *names)`."""
-    workers = [
-        subprocess.Popen(
-            [sys.executable, "-c", WORKER, str(tmp_path), *map(str, given)],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            text=True,
-            env={"PYTHONPATH": str(ROOT / "src")},
-        )
-        for given in arguments
-    ]
-    for worker in workers:
-        assert worker.stdout.readline() == "ready\n"
-    return workers
-
-
-def go(*workers):
-    for worker in workers:
-        worker.stdin.write("go\n")
-        worker.stdin.flush()
-    return [worker.communicate(timeout=60)[0].split("conflicts\n")[1].splitlines() for worker in workers]
-
-
-def test_two_processes_that_apply_different_objects_both_survive(tmp_path, registry):
-    conflicts = go(*start(tmp_path, ("ana", 20, "a"), ("bo", 20, "b")))
-    assert conflicts == [[], []]
-    assert len(registry.list("entity")) == 2 * 20 * 3
-    assert registry.snapshot().revision == 40
-
-
-def test_of_two_processes_that_apply_the_same_object_one_gets_a_conflict(tmp_path, registry):
-    conflicts = go(*start(tmp_path, ("ana", 20, "same"), ("bo", 20, "same")))
-    for i in range(20):
-        owners = {registry.get("entity", f"same_{i}_{part}").owner for part in range(3)}
-        assert len(owners) == 1
-        [winner] = owners
-        stamp = registry.snapshot().changed["entity", f"same_{i}_0"]
-        lost = conflicts[1 if winner == "ana" else 0]
-        assert any(f"`same_{i}_0` changed in revision {stamp.revision} by {winner}" in what for what in lost)
-    assert sum(map(len, conflicts)) == 20
-
-
-@pytest.mark.slow
-def test_killed_at_any_moment_the_registry_reads_as_of_a_whole_revision(tmp_path, registry):
-    """The process is killed while it commits three entities at a time: all three are there, or none."""
-    seed = random.randrange(2**32)
-    moments = random.Random(seed)
-    acknowledged = set()
-    workers = start(tmp_path, *((f"worker_{attempt}", 10_000, f"k{attempt}") for attempt in range(6)))
-    for attempt, worker in enumerate(workers):
-        worker.stdin.write("go\n")
-        worker.stdin.flush()
-        time.sleep(moments.uniform(0, 0.15))
-        worker.send_signal(signal.SIGKILL)
-        acknowledged |= set(worker.communicate()[0].split())
-        snapshot = registry.snapshot()
-        names = [ref.rpartition("_")[0] for ref in snapshot.refs("entity")]
-        assert all(names.count(name) == 3 for name in set(names)), seed
-        assert acknowledged <= set(names), seed
-        assert snapshot.revision == len(registry.history()) == len(set(names)), seed
-        registry.commit(
-            [RevisionIs(snapshot.revision)], [put(gn.Entity(f"after_{attempt}_{i}")) for i in range(3)]
-        )
-        assert registry.snapshot().revision == snapshot.revision + 1, seed
-        assert registry.at(snapshot.revision).documents == snapshot.documents
-    assert acknowledged
 
 
 def test_polars_types_of_another_apply_are_the_same_document():

@@ -37,6 +37,7 @@ DRIVERS: dict[str, tuple[str, ...]] = {
     "lmdb": ("online/lmdb*.py",),
     "numba": ("kernels/*.py",),
     "pandas": (),
+    "psycopg": ("registry/backends/postgres.py",),
     "pyarrow": (),
     "rich": ("cli/*.py",),
     "sklearn": ("demo/*.py", "cli/*.py"),

@@ -49,7 +49,7 @@ class Loaded:
 
 @dataclass(frozen=True, slots=True)
 class NewRevision:
-    """What is written."""
+    """What is written in a revision."""
 
     author: str
     time: int
@@ -76,10 +76,15 @@ class RegistryBackend(ABC):
         """
 
     @abstractmethod
+    def changes(self, since: int = 0) -> tuple[NewRevision, ...]:
+        """What was written in each revision after `since`, oldest first: the first of them is `since + 1`."""
+
+    @abstractmethod
     def swap(self, base: int, new: NewRevision) -> None:
         """Write revision `base + 1`, whole or not at all; it is durable when this returns.
 
-        Raises: Conflict if `base` is not the newest revision (any more).
+        Raises: Conflict if `base` is not the newest revision (any more); UsageError if author, message or a
+                document holds a zero character or half a surrogate pair, which not every storage can hold.
         """
 
     @abstractmethod

@@ -17,7 +17,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from gnomon.abc.registry import Address, NewRevision, RegistryBackend
-from gnomon.errors import Conflict, NotFound
+from gnomon.errors import Conflict, NotFound, UsageError
 
 Open = Callable[[], RegistryBackend]
 
@@ -91,6 +91,27 @@ class RegistryBackendTests:
         second, first = backend.history()
         assert (first.number, first.message, first.put, first.removed) == (1, "one", (("group", "a"),), ())
         assert (second.number, second.put, second.removed) == (2, (("group", "b"),), (("group", "a"),))
+
+    def test_changes_are_what_was_written_oldest_first(self, backend: RegistryBackend) -> None:
+        written = [
+            new("ana", 7, "one", b="1", a="1"),
+            new("bo", -7, "two\n„2“", a=None),
+            new("cy", 0, ""),
+        ]
+        for base, one in enumerate(written):
+            backend.swap(base, one)
+        assert backend.changes() == tuple(written)
+        assert backend.changes(since=1) == tuple(written[1:])
+        assert backend.changes(since=3) == ()
+
+    @pytest.mark.parametrize("text", ["zero \0", "half \ud800"])
+    def test_text_that_some_storage_cannot_hold_is_refused_by_all(
+        self, backend: RegistryBackend, text: str
+    ) -> None:
+        for one in (new(text, a="1"), new(message=text, a="1"), new(a=text)):
+            with pytest.raises(UsageError, match="no text"):
+                backend.swap(0, one)
+        assert backend.head() == 0
 
     def test_kinds_have_names_of_their_own(self, backend: RegistryBackend) -> None:
         backend.swap(0, NewRevision("ana", 0, "", {("group", "a"): "g", ("entity", "a"): "e"}))
