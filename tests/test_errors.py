@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from gnomon import errors
-from gnomon.errors import DefinitionError, GnomonError, Problem, counted, nearest, not_found
+from gnomon.errors import DefinitionError, GnomonError, Problem, counted, nearest, not_found, type_of
 
 
 def test_an_error_is_printed_with_its_place_and_hint():
@@ -73,3 +73,8 @@ def test_a_missing_name_comes_with_the_nearest_or_with_a_few():
 
 def test_counts_are_read_as_people_write_them():
     assert (counted(0, "row"), counted(1, "row"), counted(2000, "row")) == ("0 rows", "1 row", "2,000 rows")
+    assert (counted(1, "entity"), counted(2, "entity"), counted(2, "key")) == ("1 entity", "2 entities", "2 keys")
+
+
+def test_types_have_their_article():
+    assert (type_of(1), type_of("x"), type_of([])) == ("an int", "a str", "a list")

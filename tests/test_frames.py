@@ -76,7 +76,7 @@ def test_a_row_that_lacks_a_field_is_named():
 
 
 def test_a_row_that_is_no_dict_is_named():
-    with pytest.raises(DataError, match="row 1 of the frame is no dict, but a int"):
+    with pytest.raises(DataError, match="row 1 of the frame is no dict, but an int"):
         to_polars([{"k": 1}, 5])
 
 

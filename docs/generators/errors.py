@@ -123,10 +123,19 @@ def _text(node: ast.expr) -> str:
     if isinstance(node, ast.Constant):
         return str(node.value) if isinstance(node.value, str) else _HOLE
     if isinstance(node, ast.JoinedStr):
-        return "".join(_text(v) if isinstance(v, ast.Constant) else _HOLE for v in node.values)
+        return "".join(_text(v) for v in node.values)
+    if isinstance(node, ast.FormattedValue):
+        return _counted(node.value) or _HOLE
     if isinstance(node, ast.BinOp):
         return _text(node.left) + _text(node.right)
     if isinstance(node, ast.IfExp):
         either = [text for text in (_text(node.body), _text(node.orelse)) if text.strip(_HOLE)]
         return " / ".join(either) or _HOLE
     return "" if isinstance(node, ast.Constant) else _HOLE
+
+
+def _counted(node: ast.expr) -> str:
+    """`… rows`, of a call that counts them; else empty."""
+    if not isinstance(node, ast.Call) or _name(node.func) != "counted":
+        return ""
+    return f"{_HOLE} {errors.counted(2, _text(node.args[1])).partition(' ')[2]}"

@@ -159,5 +159,14 @@ def not_found(kind: str, name: str, known: Iterable[str], *, at: str | None = No
 
 
 def counted(n: int, noun: str) -> str:
-    """`1 row`, `2,000 rows`."""
-    return f"{n:,} {noun}" if n == 1 else f"{n:,} {noun}s"
+    """`1 row`, `2,000 rows`, `2 entities`."""
+    if n != 1:
+        noun = f"{noun[:-1]}ie" if noun.endswith("y") and noun[-2] not in "aeiou" else noun
+        noun = f"{noun}s"
+    return f"{n:,} {noun}"
+
+
+def type_of(value: object) -> str:
+    """What a value is, for messages: `an int`, `a str`."""
+    name = type(value).__name__
+    return f"{'an' if name[0] in 'aeioAEIO' else 'a'} {name}"

@@ -8,7 +8,7 @@ from typing import Any
 
 import polars as pl
 
-from gnomon.errors import DataError
+from gnomon.errors import DataError, type_of
 from gnomon.time import instant, to_datetime
 
 
@@ -36,7 +36,7 @@ def to_polars(frame: Any, what: str = "frame") -> pl.DataFrame:
     except (pl.exceptions.PolarsError, TypeError, ValueError) as error:
         raise DataError(f"the {what} cannot be read as a table: {error}") from None
     raise DataError(
-        f"the {what} cannot be a {type(frame).__name__}",
+        f"the {what} cannot be {type_of(frame)}",
         hint="give a Polars, pandas or pyarrow table, a dict of lists or a list of dicts",
     )
 
@@ -57,7 +57,7 @@ def _from_rows(rows: Sequence[Any], what: str) -> pl.DataFrame:
     names: dict[str, None] = {}
     for i, row in enumerate(rows):
         if not isinstance(row, Mapping):
-            raise DataError(f"row {i} of the {what} is no dict, but a {type(row).__name__}")
+            raise DataError(f"row {i} of the {what} is no dict, but {type_of(row)}")
         names.update(dict.fromkeys(row))
     for i, row in enumerate(rows):
         missing = [name for name in names if name not in row]

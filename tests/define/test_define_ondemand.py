@@ -70,7 +70,7 @@ def inner():
     ("function", "given", "want"),
     [
         (plain, {"inputs": ["count"]}, ["`'count'` is not an input"]),
-        (plain, {"inputs": [COUNT, MINUTES]}, ["the function takes 1 parameters, but 2 inputs are declared"]),
+        (plain, {"inputs": [COUNT, MINUTES]}, ["the function takes 1 parameter, but inputs are declared: 2"]),
         (
             per_minute.function,
             {"inputs": [COUNT, COUNT]},

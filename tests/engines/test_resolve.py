@@ -179,7 +179,7 @@ def test_ids_of_keys_that_nobody_asks_about_are_not_looked_at():
 
 
 def test_a_row_without_an_id_is_an_error():
-    with pytest.raises(DataError, match="have no `id`"):
+    with pytest.raises(DataError, match="`id` is null in 1 row"):
         resolved(group(event_id="id"), (1, 3, None, None, 10))
 
 

@@ -43,7 +43,7 @@ def test_new_project_lacks_only_what_was_not_done_yet(shop):
     found = checks(shop)
     assert [name for name, check in found.items() if check.level == "error"] == []
     assert found["registry"].hint == "`gnomon apply` registers the definitions"
-    assert found["applied"].found == "6 changes are not applied"
+    assert found["applied"].found == "not applied: 6 changes"
     assert found["online store"].hint == "`gnomon materialize` fills it"
 
 

@@ -91,7 +91,7 @@ def test_one_id_of_two_keys_is_two_rows(scores):
 
 
 def test_rows_without_an_id_are_refused_where_ids_are_declared(scores):
-    with pytest.raises(DataError, match=r"1 row.* no `id`"):
+    with pytest.raises(DataError, match=r"`id` is null in 1 row"):
         scores.insert(SCORES, [score(1, 5), score(None, 5)])
 
 

@@ -57,12 +57,12 @@ def test_features_without_keys_are_asked_by_empty_rows():
     [
         ([ROWS[0], {"user": 1}], "entity row 1: the key column `shop` is missing"),
         ([{**ROWS[0], "age": 3}], "entity row 0: unknown field `age`"),
-        ([ROWS[0], 5], "entity row 1 is a int, not a dict"),
+        ([ROWS[0], 5], "entity row 1 is an int, not a dict"),
         ({"user": [1]}, "the key column `shop` is missing"),
         ({**COLUMNS, "age": [1, 2]}, "unknown field `age`"),
         ({"user": [1, 2], "shop": ["a"]}, "differ in length"),
         ({"user": [1, 2], "shop": "ab"}, "the key column `shop` is a str, not a list"),
-        ({"user": 1, "shop": ["a"]}, "the key column `user` is a int, not a list"),
+        ({"user": 1, "shop": ["a"]}, "the key column `user` is an int, not a list"),
     ],
 )
 def test_what_does_not_fit_is_named(entities, message):

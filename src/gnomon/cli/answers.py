@@ -22,7 +22,7 @@ from gnomon.cli.options import (
     time_of,
 )
 from gnomon.cli.output import Block, Table, cell, show_result
-from gnomon.errors import UsageError
+from gnomon.errors import UsageError, counted
 from gnomon.time import show
 
 AsOfOption = Annotated[
@@ -99,7 +99,9 @@ def training(
         "ignored": {ref: dataclasses.asdict(counts) for ref, counts in ignored.items()},
     }
     where = ", ".join([*([str(out)] if out else []), *([f"dataset {save}"] if save else [])])
-    text = f"{where}: {len(frame):,} rows × {len(names)} features in {found.seconds:.2f} s"
+    text = (
+        f"{where}: {counted(len(frame), 'row')} × {counted(len(names), 'feature')} in {found.seconds:.2f} s"
+    )
     show_result(
         json, document, "\n".join([text, *(f"{ref}: ignored {counts}" for ref, counts in ignored.items())])
     )
@@ -182,7 +184,9 @@ def _for_each(columns: dict[str, list[Any]], n: int) -> dict[str, list[Any]]:
     """Request values, one for each entity. Raises: UsageError if there are neither one nor `n`."""
     for name, values in columns.items():
         if len(values) not in (1, n):
-            raise UsageError(f"--request gives {len(values)} values of `{name}` for {n} entities")
+            raise UsageError(
+                f"--request gives {counted(len(values), 'value')} of `{name}` for {counted(n, 'entity')}"
+            )
     return {name: values * n if len(values) == 1 else values for name, values in columns.items()}
 
 

@@ -17,7 +17,7 @@ from gnomon.cli.late import demo as demonstration
 from gnomon.cli.late import doctor as examination
 from gnomon.cli.options import JsonOption, ProjectOption, nearest_project, project_folder
 from gnomon.cli.output import Table, show_result, write
-from gnomon.errors import UsageError
+from gnomon.errors import UsageError, counted
 
 
 def init(
@@ -83,7 +83,7 @@ def doctor(project: ProjectOption = None, json: JsonOption = False) -> None:
     warnings = sum(check.level == "warn" for check in checks)
     table = Table(("", "check", "found"), [(c.level, c.name, c.found) for c in checks])
     advice = [f"{c.level}: {c.name}: {c.hint}" for c in checks if c.hint]
-    end = f"{len(checks)} checks, {errors} errors, {warnings} warnings"
+    end = ", ".join([counted(len(checks), "check"), counted(errors, "error"), counted(warnings, "warning")])
     document = {"errors": errors, "warnings": warnings, "checks": [c.to_dict() for c in checks]}
     show_result(json, document, table, "\n".join(["", *advice, end]))
     if errors:

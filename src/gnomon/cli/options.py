@@ -13,7 +13,7 @@ import gnomon as gn
 from gnomon.cli.late import texts
 from gnomon.cli.progress import following
 from gnomon.config import FILE_NAME
-from gnomon.errors import UsageError, nearest
+from gnomon.errors import UsageError, counted, nearest
 from gnomon.time import instant
 
 if TYPE_CHECKING:
@@ -115,5 +115,7 @@ def rows_of(columns: Mapping[str, list[Any]], option: str) -> list[dict[str, Any
     n = max(map(len, columns.values()), default=1)
     for name, values in columns.items():
         if len(values) not in (1, n):
-            raise UsageError(f"{option} gives {len(values)} values of `{name}`, and {n} of another column")
+            raise UsageError(
+                f"{option} gives {counted(len(values), 'value')} of `{name}`, and {n} of another column"
+            )
     return [{name: values[i if len(values) > 1 else 0] for name, values in columns.items()} for i in range(n)]

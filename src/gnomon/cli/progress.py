@@ -8,6 +8,7 @@ from contextlib import closing, contextmanager
 from typing import Any
 
 from gnomon.cli.output import tell
+from gnomon.errors import counted
 from gnomon.events import Event, Materialized, Progress, listening
 
 _TENTHS = 10
@@ -37,7 +38,9 @@ class Lines:
         if isinstance(event, Progress):
             self._progress(event)
         elif isinstance(event, Materialized):
-            tell(f"{event.group}: {event.rows:,} rows, {event.keys:,} keys in {event.seconds:.2f} s")
+            tell(
+                f"{event.group}: {counted(event.rows, 'row')}, {counted(event.keys, 'key')} in {event.seconds:.2f} s"
+            )
 
     def _progress(self, event: Progress) -> None:
         work = (event.flow, event.group, event.unit)

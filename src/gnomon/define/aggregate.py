@@ -15,6 +15,7 @@ import polars as pl
 
 from gnomon.define.base import Definition, Problems, put
 from gnomon.define.expressions import parse
+from gnomon.errors import type_of
 from gnomon.time import duration, show_duration
 from gnomon.types import DType, is_ordered
 
@@ -129,7 +130,7 @@ class Aggregate(Definition):
         rule = RULES[self.function]
         if self.column is not None and not isinstance(self.column, str):
             problems.add(
-                f"a column is named by text, found a {type(self.column).__name__}",
+                f"a column is named by text, found {type_of(self.column)}",
                 at="column",
                 hint=f"this `{self.function}` is an aggregate over rows, and not Python's function",
             )

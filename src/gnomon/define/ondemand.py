@@ -12,6 +12,7 @@ from typing import Any
 
 from gnomon.define.base import Definition, Problems, pairs, put, version_of
 from gnomon.define.group import Selection
+from gnomon.errors import counted
 from gnomon.types import DType, as_dtype
 
 
@@ -140,7 +141,7 @@ def on_demand(
         ]
         if len(parameters) != len(names):
             problems.add(
-                f"the function takes {len(parameters)} parameters, but {len(names)} inputs are declared",
+                f"the function takes {counted(len(parameters), 'parameter')}, but inputs are declared: {len(names)}",
                 at="inputs",
             )
         types = [

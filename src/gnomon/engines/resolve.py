@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from gnomon import columns
 from gnomon.columns import NO_WORDS, Words
-from gnomon.errors import DataError
+from gnomon.errors import DataError, counted
 from gnomon.kernels import order
 from gnomon.plan.identity import content_columns, content_hashes, row_hashes
 from gnomon.plan.layout import NONE, Layout, Output
@@ -142,7 +142,7 @@ def _event_versions(layout: Layout, frame: pl.DataFrame, code: Words, known: Wor
     ids = frame[ID]
     if ids.null_count():
         raise DataError(
-            f"group `{layout.name}`: {ids.null_count():,} rows have no `{layout.event_id}`",
+            f"group `{layout.name}`: `{layout.event_id}` is null in {counted(ids.null_count(), 'row')}",
             hint="every row of a source with an event_id column needs one",
         )
     if ids.n_unique() == len(ids):
@@ -161,8 +161,8 @@ def _event_versions(layout: Layout, frame: pl.DataFrame, code: Words, known: Wor
     if len(conflict):
         first = int(at[conflict[0]])
         raise DataError(
-            f"group `{layout.name}`: event_id `{layout.event_id}` is not unique: {len(conflict):,} rows have an id "
-            f"in common with other content known at the same time",
+            f"group `{layout.name}`: event_id `{layout.event_id}` is not unique: {counted(len(conflict), 'row')} "
+            f"with an id in common with other content known at the same time",
             at=f"{layout.event_id} = {ids[first]!r}",
             hint="a correction needs a later known_at; rows that are different events need different ids",
         )

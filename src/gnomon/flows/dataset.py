@@ -12,7 +12,7 @@ from typing import Any
 import msgspec
 import polars as pl
 
-from gnomon.errors import CorruptValue, Gone, UsageError, not_found
+from gnomon.errors import CorruptValue, Gone, UsageError, counted, not_found
 from gnomon.flows.project import Project
 from gnomon.flows.training import Computed, Question, row_hash
 from gnomon.time import show
@@ -48,7 +48,8 @@ class Dataset:
 
     def __repr__(self) -> str:
         m = self.manifest
-        return f"Dataset({m.name!r}, {m.rows:,} rows, {len(m.features)} features, revision {m.revision}, id {m.id})"
+        size = f"{counted(m.rows, 'row')}, {counted(len(m.features), 'feature')}"
+        return f"Dataset({m.name!r}, {size}, revision {m.revision}, id {m.id})"
 
     @property
     def name(self) -> str:

@@ -16,7 +16,7 @@ from gnomon.define.group import FeatureGroup, Selection
 from gnomon.define.ondemand import OnDemand
 from gnomon.define.service import FeatureService
 from gnomon.define.source import FileSource, Source, SQLSource
-from gnomon.errors import DefinitionError, not_found
+from gnomon.errors import DefinitionError, counted, not_found
 from gnomon.plan.layout import make_layout
 from gnomon.plugins import redacted
 from gnomon.registry.lineage import Lineage, lineage
@@ -149,11 +149,11 @@ def _what(definition: Registered) -> str:
         return f"query on {redacted(definition.url)}"
     if isinstance(definition, FeatureGroup):
         place = f"on {definition.source_name}" if definition.source is not None else "cached"
-        return f"{definition.kind} group {place}, {_count(len(definition.feature_names), 'feature')}"
+        return f"{definition.kind} group {place}, {counted(len(definition.feature_names), 'feature')}"
     if isinstance(definition, OnDemand):
         return f"{', '.join(name for name, _ in definition.returns)} from {', '.join(definition.input_names)}"
     if isinstance(definition, FeatureService):
-        return _count(len(definition.features), "feature")
+        return counted(len(definition.features), "feature")
     return definition.kind
 
 
@@ -302,7 +302,3 @@ def _users(
         for _, ref, other in snapshot.collected()
         if any((kind_of(used), ref_of(used)) == mine for _, used in references(other))
     )
-
-
-def _count(n: int, word: str) -> str:
-    return f"{n} {word}" + ("" if n == 1 else "s")

@@ -19,7 +19,7 @@ from gnomon.config import Config
 from gnomon.define.collect import Collected, collect
 from gnomon.define.group import FeatureGroup
 from gnomon.define.source import FileSource
-from gnomon.errors import DataError, GnomonError
+from gnomon.errors import DataError, GnomonError, counted
 from gnomon.flows import apply as applying
 from gnomon.flows.definitions import load_definitions
 from gnomon.flows.project import Project
@@ -88,7 +88,7 @@ def _of_project(project: Project) -> Iterator[Check]:
     if isinstance(collected, Check):
         yield collected
     else:
-        counts = [f"{len(collected.groups)} groups", f"{len(collected.services)} services"]
+        counts = [counted(len(collected.groups), "group"), counted(len(collected.services), "service")]
         yield Check("definitions", "ok", f"{project.config.definitions}: {', '.join(counts)}")
         if registry.level != "error":
             yield _attempt("applied", lambda: _applied(project, collected))
@@ -120,9 +120,12 @@ def _attempt(name: str, look: Callable[[], Found]) -> Check:
 
 
 def _failed(name: str, error: GnomonError) -> Check:
-    found = error.what + (f" - at `{error.at}`" if error.at else "")
+    # Its first line: below it may stand a piece of code.
+    found = error.what.partition("\n")[0] + (f" - at `{error.at}`" if error.at else "")
     more = len(error.problems) - 1
-    return Check(name, "error", found + (f" (and {more} more problems)" if more else ""), error.hint)
+    return Check(
+        name, "error", found + (f" (and {counted(more, 'more problem')})" if more else ""), error.hint
+    )
 
 
 def _packages() -> Found:
@@ -149,7 +152,11 @@ def _kernel_cache() -> Found:
         )
     files = [path for path in folder.rglob("*") if path.is_file()]
     size = sum(path.stat().st_size for path in files)
-    return "ok", f"{folder} ({len(files)} kernels, {_megabytes(size)}, key {_jit.kernel_key()[:12]})", None
+    return (
+        "ok",
+        f"{folder} ({counted(len(files), 'kernel')}, {_megabytes(size)}, key {_jit.kernel_key()[:12]})",
+        None,
+    )
 
 
 def _registry(project: Project) -> Found:
@@ -174,13 +181,13 @@ def _applied(project: Project, collected: Collected) -> Found:
     if plan.breaking:
         return (
             "error",
-            f"{len(plan.breaking)} breaking changes in the definitions",
+            f"in the definitions: {counted(len(plan.breaking), 'breaking change')}",
             "`gnomon plan` tells which",
         )
     if waiting:
         return (
             "warn",
-            f"{len(waiting)} changes are not applied",
+            f"not applied: {counted(len(waiting), 'change')}",
             "`gnomon plan` shows them, `gnomon apply` makes them",
         )
     return "ok", f"the registry holds the definitions (revision {plan.base})", None
@@ -211,14 +218,14 @@ def _source(project: Project, snapshot: Snapshot, group: FeatureGroup) -> Found:
 
 def _offline(project: Project) -> Found:
     tables = project.offline.tables()
-    return "ok", f"{redacted(project.config.offline)}: {len(tables)} tables", None
+    return "ok", f"{redacted(project.config.offline)}: {counted(len(tables), 'table')}", None
 
 
 def _online(project: Project) -> Found:
     url, tables = redacted(project.config.online), project.online.tables()
     if not tables:
         return "warn", f"{url}: empty", "`gnomon materialize` fills it"
-    return "ok", f"{url}: {len(tables)} tables", None
+    return "ok", f"{url}: {counted(len(tables), 'table')}", None
 
 
 def _clock(project: Project, snapshot: Snapshot, groups: Sequence[FeatureGroup]) -> Found:

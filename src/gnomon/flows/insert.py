@@ -9,7 +9,7 @@ import numpy as np
 import polars as pl
 
 from gnomon.define.group import FeatureGroup
-from gnomon.errors import DataError, UsageError, nearest
+from gnomon.errors import DataError, UsageError, counted, nearest
 from gnomon.events import Inserted, Step, emit
 from gnomon.flows.project import Project
 from gnomon.flows.read import collect_rows
@@ -39,7 +39,7 @@ class Commit:
     """Rows that can take no part: without a key or an event time."""
 
     def __str__(self) -> str:
-        text = f"{self.group}: {self.accepted:,} of {self.rows:,} rows committed"
+        text = f"{self.group}: {self.accepted:,} of {counted(self.rows, 'row')} committed"
         if self.duplicates:
             text += f", {self.duplicates:,} there already"
         if self.ignored:
@@ -147,7 +147,7 @@ def _cast(name: str, found: DType, dtype: DType) -> pl.Expr:
 def _check_ids(layout: Layout, normal: pl.DataFrame) -> None:
     if layout.event_id is not None and normal[ID].null_count():
         raise DataError(
-            f"{normal[ID].null_count():,} rows for group `{layout.name}` have no `{layout.event_id}`",
+            f"group `{layout.name}`: `{layout.event_id}` is null in {counted(normal[ID].null_count(), 'row')}",
             hint="every row of a group with an event_id needs one",
         )
 
@@ -191,8 +191,8 @@ def _check_conflicts(
         at = int(twice["at"].min())  # type: ignore[arg-type]
         example = normal[ID][at] if at < len(normal) else None
         raise DataError(
-            f"event_id `{layout.event_id}` of group `{layout.name}` is not unique: {len(twice):,} rows have an id in "
-            "common with other content known at the same time",
+            f"event_id `{layout.event_id}` of group `{layout.name}` is not unique: {counted(len(twice), 'row')} "
+            "with an id in common with other content known at the same time",
             at=f"{layout.event_id} = {example!r}",
             hint="a correction needs a later known_at; rows that are different events need different ids",
         )

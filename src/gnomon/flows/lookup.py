@@ -16,7 +16,7 @@ import numpy as np
 import polars as pl
 
 from gnomon.abc.online import OnlineStore
-from gnomon.errors import ComputeError, DataError, HorizonError, Unavailable, UsageError
+from gnomon.errors import ComputeError, DataError, HorizonError, Unavailable, UsageError, counted
 from gnomon.flows import ondemand
 from gnomon.flows.compiled import Compiled, Flags, Ready, unanswerable
 from gnomon.flows.online import EPOCH, lane_name
@@ -68,7 +68,7 @@ class OnlineFeatures:
         return len(self._columns[0]) if self._columns else 0
 
     def __repr__(self) -> str:
-        return f"OnlineFeatures({len(self)} rows × {len(self.names)} features at {show(self.at)})"
+        return f"OnlineFeatures({counted(len(self), 'row')} × {counted(len(self.names), 'feature')} at {show(self.at)})"
 
     def to_dict(self) -> dict[str, list[Any]]:
         """Name → values, in the order asked."""

@@ -11,7 +11,7 @@ import numpy as np
 import polars as pl
 
 from gnomon.define.ondemand import OnDemand
-from gnomon.errors import ComputeError, DefinitionError, GnomonError
+from gnomon.errors import ComputeError, DefinitionError, GnomonError, counted, type_of
 from gnomon.plan.layout import castable
 from gnomon.types import DType, dtype_text
 
@@ -61,7 +61,8 @@ def _outputs(on_demand: OnDemand, returned: Any) -> list[Any]:
     if isinstance(returned, tuple | list) and len(names) > 1:
         if len(returned) != len(names):
             raise ComputeError(
-                f"on-demand function `{on_demand.name}` returned {len(returned)} outputs, declared are {len(names)}"
+                f"on-demand function `{on_demand.name}` returned {counted(len(returned), 'output')}, "
+                f"declared are {len(names)}"
             )
         return list(returned)
     if len(names) != 1:
@@ -77,12 +78,10 @@ def _checked(on_demand: OnDemand, name: str, dtype: DType, value: Any, n: int) -
     if isinstance(value, np.ndarray):
         value = pl.Series(value)
     if not isinstance(value, pl.Series):
-        raise ComputeError(
-            f"{what} returned a {type(value).__name__} for `{name}`", hint="return a polars.Series"
-        )
+        raise ComputeError(f"{what} returned {type_of(value)} for `{name}`", hint="return a polars.Series")
     if len(value) != n:
         raise ComputeError(
-            f"{what} returned {len(value)} values of `{name}` for {n} rows",
+            f"{what} returned {counted(len(value), 'value')} of `{name}` for {counted(n, 'row')}",
             hint="return one value for each row; it must not aggregate",
         )
     if value.dtype != dtype and not castable(value.dtype, dtype):

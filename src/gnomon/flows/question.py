@@ -10,7 +10,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from gnomon.errors import DataError, UsageError, nearest
+from gnomon.errors import DataError, UsageError, counted, nearest, type_of
 from gnomon.flows.request import Request, literal
 from gnomon.frames import to_polars
 from gnomon.plan.layout import castable
@@ -50,7 +50,7 @@ def _values(name: str, values: Any) -> list[Any]:
     if isinstance(values, list | tuple):
         return list(values)
     raise DataError(
-        f"the key column `{name}` is a {type(values).__name__}, not a list",
+        f"the key column `{name}` is {type_of(values)}, not a list",
         hint="give a list of values for each key column, or a list of dicts",
     )
 
@@ -58,9 +58,7 @@ def _values(name: str, values: Any) -> list[Any]:
 def _wrong_row(rows: Sequence[Any], wanted: Iterable[str]) -> DataError:
     for i, row in enumerate(rows):
         if not isinstance(row, Mapping):
-            return DataError(
-                f"entity row {i} is a {type(row).__name__}, not a dict", hint='such as {"user": 1}'
-            )
+            return DataError(f"entity row {i} is {type_of(row)}, not a dict", hint='such as {"user": 1}')
         try:
             _check_fields(row, wanted, f"entity row {i}")
         except DataError as error:
@@ -135,7 +133,7 @@ def _request_values(given: Any, n: int) -> dict[str, Any]:
         return dict(given)
     frame = to_polars(given, "request")
     if len(frame) != n:
-        raise DataError(f"the request has {len(frame)} rows for {n} entities")
+        raise DataError(f"the request has {counted(len(frame), 'row')} for {counted(n, 'entity')}")
     return {name: frame[name] for name in frame.columns}
 
 
@@ -143,7 +141,9 @@ def _field(name: str, values: Any, dtype: Any, n: int) -> pl.Series:
     if not isinstance(values, list | tuple | np.ndarray | pl.Series):
         values = [values] * n
     if len(values) != n:
-        raise DataError(f"the request value `{name}` has {len(values)} entries for {n} entities")
+        raise DataError(
+            f"the request value `{name}` has {counted(len(values), 'entry')} for {counted(n, 'entity')}"
+        )
     if isinstance(values, pl.Series):
         if not castable(values.dtype, dtype):
             raise DataError(
@@ -185,7 +185,8 @@ def instants(at: Any, n: int, clock: Clock) -> Instants:
         each = np.array([instant(value) for value in given], np.int64)
         if len(each) != n:
             raise DataError(
-                f"`at` has {len(each)} times for {n} entities", hint="give one time, or one an entity"
+                f"`at` has {counted(len(each), 'time')} for {counted(n, 'entity')}",
+                hint="give one time, or one an entity",
             )
         return Instants(each, int(each.min()), int(each.max())) if n else Instants(each, NEVER, ALWAYS)
     else:

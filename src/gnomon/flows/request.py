@@ -18,7 +18,7 @@ from gnomon.define.group import FeatureGroup, Role, Selection
 from gnomon.define.ondemand import OnDemand
 from gnomon.define.ondemand import Request as RequestField
 from gnomon.define.service import FeatureService
-from gnomon.errors import NotFound, UsageError, not_found
+from gnomon.errors import NotFound, UsageError, counted, not_found
 from gnomon.flows.project import Project
 from gnomon.plan.layout import NONE, Layout, Output
 from gnomon.registry.snapshot import Snapshot
@@ -167,7 +167,7 @@ def _chosen(snapshot: Snapshot, features: Any) -> tuple[Sequence[Selection | OnD
         raise UsageError(
             "no features asked for", hint='give a service, its name, or a list of "group:feature"'
         )
-    return chosen, f"{len(chosen)} features"
+    return chosen, counted(len(chosen), "feature")
 
 
 def _service(snapshot: Snapshot, name: str) -> FeatureService:
