@@ -6,7 +6,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from types import TracebackType
-from typing import ClassVar, Self, TypeAlias
+from typing import Self, TypeAlias
 
 from gnomon.abc.capabilities import Capabilities
 from gnomon.errors import UsageError
@@ -34,7 +34,8 @@ class OnlineStore(ABC):
     again.
     """
 
-    capabilities: ClassVar[Capabilities]
+    capabilities: Capabilities
+    """Of the class, or of an open store where they depend on how its server runs."""
 
     @classmethod
     @abstractmethod
@@ -48,6 +49,16 @@ class OnlineStore(ABC):
         Shape: n keys → n items, duplicates too; None where the key holds nothing.
         Cost:  one round trip for up to `capabilities.batch_keys` keys.
         """
+
+    def read_many(
+        self, asked: Sequence[tuple[str, Sequence[bytes]]], document: str
+    ) -> tuple[list[list[bytes | None]], bytes | None]:
+        """Return what `read` gives for each (table, keys), and then a document, read after all values.
+
+        Shape: m tables → m lists. The values of one table are of one moment, those of two need not be.
+        Cost:  a round trip each; a store across a network answers all in one.
+        """
+        return [self.read(table, keys) for table, keys in asked], self.get_meta(document)
 
     @abstractmethod
     def update(self, table: str, keys: Sequence[bytes], merge: Merge) -> None:

@@ -15,7 +15,6 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from gnomon.abc.online import OnlineStore
 from gnomon.errors import ComputeError, DataError, HorizonError, Unavailable, UsageError, counted
 from gnomon.flows import ondemand
 from gnomon.flows.compiled import Compiled, Flags, Ready, unanswerable
@@ -135,13 +134,19 @@ def lookup(
     t = instants(at, n, project.clock)
     for _ in range(_TRIES):
         try:
-            answered = [_ask(store, ready, keys, fields, t, n) for ready in compiled.ready]
+            questions = [_question(ready, keys, t, n) for ready in compiled.ready]
         except HorizonError:
             # The table may have got another by now, which reaches further back.
             if store.get_meta(EPOCH) == compiled.epoch:
                 raise
         else:
-            if store.get_meta(EPOCH) == compiled.epoch:
+            values, epoch = store.read_many([q.asked for q in questions if q.asked is not None], EPOCH)
+            if epoch == compiled.epoch:
+                held = iter(values)
+                answered = [
+                    _unready(q.ready, n) if q.asked is None else _answered(q, next(held), fields, t, n)
+                    for q in questions
+                ]
                 return _gather(compiled, answered, fields, t, n)
         compiled = recompile()
     raise Unavailable(
@@ -149,19 +154,41 @@ def lookup(
     )
 
 
-def _ask(
-    store: OnlineStore, ready: Ready, keys: Columns, fields: Mapping[str, pl.Series], t: Instants, n: int
-) -> Answered:
-    """The answers of one group."""
-    size = len(ready.job.outputs)
+@dataclass(slots=True)
+class _Question:
+    """What one group is asked."""
+
+    ready: Ready
+    keys: list[bytes]
+    refused: Mapping[int, Flags]
+    """Output → which rows it cannot answer at their t."""
+    asked: tuple[str, list[bytes]] | None
+    """The table and the keys to read; None while there is no table that answers."""
+
+
+def _question(ready: Ready, keys: Columns, t: Instants, n: int) -> _Question:
     names = _keys(ready, keys, n)
     refused = unanswerable(ready, t) if n and t.earliest < ready.safe_t else {}
-    if ready.program is None or ready.table is None:
-        codes, times = [[_NOT_READY] * n] * size, [MIN] * n
-        return Answered([[None] * n for _ in range(size)], lambda: codes, lambda: times, lambda: [{}] * size)
+    asked = None if ready.program is None or ready.table is None else (ready.table.name, names)
+    return _Question(ready, names, refused, asked)
+
+
+def _unready(ready: Ready, n: int) -> Answered:
+    """The answers of a group that nothing can be read of yet."""
+    size = len(ready.job.outputs)
+    codes, times = [[_NOT_READY] * n] * size, [MIN] * n
+    return Answered([[None] * n for _ in range(size)], lambda: codes, lambda: times, lambda: [{}] * size)
+
+
+def _answered(
+    question: _Question, values: list[bytes | None], fields: Mapping[str, pl.Series], t: Instants, n: int
+) -> Answered:
+    """The answers of one group, from its stored values."""
+    ready, names, refused = question.ready, question.keys, question.refused
+    assert ready.program is not None
+    size = len(ready.job.outputs)
     own = _own_rows(ready, fields, n) if ready.program.takes_request else _NO_REQUEST
     delay = ready.job.layout.settling_delay
-    values = store.read(ready.table.name, names)
     found = answer(ready.program, values, t.each - delay if delay else t.each, own)
     columns = found.columns()
     if refused or len(ready.asked) < size:

@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from itertools import islice
 from operator import itemgetter
 from pathlib import Path
-from typing import Any, ClassVar, NoReturn, Self
+from typing import Any, NoReturn, Self
 from urllib.parse import parse_qsl
 
 import lmdb
@@ -59,7 +59,7 @@ class LmdbStore(OnlineStore):
     `max_tables`: tables at one time, those of running rebuilds included.
     """
 
-    capabilities: ClassVar[Capabilities] = Capabilities(
+    capabilities = Capabilities(
         batch_keys=_UPDATE_KEYS,
         durable=True,
         multi_process=True,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import ClassVar, Self
+from typing import Self
 
 from gnomon.abc.capabilities import Capabilities
 from gnomon.abc.online import Merge, OnlineStore, check_distinct, check_merged, check_name, closed
@@ -15,7 +15,7 @@ from gnomon.errors import UsageError, not_found
 class MemoryStore(OnlineStore):
     """Bytes by key in the memory of one process; gone with it. For tests, notebooks and small services."""
 
-    capabilities: ClassVar[Capabilities] = Capabilities(
+    capabilities = Capabilities(
         batch_keys=1 << 20,
         durable=False,
         multi_process=False,

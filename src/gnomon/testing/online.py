@@ -120,6 +120,41 @@ class OnlineStoreTests:
         put(store, TABLE, {b"a": b"1", b"b": b"2", b"c": b"3"})
         assert store.read(TABLE, [b"c", b"a", b"x", b"c", b"b", b"a"]) == [b"3", b"1", None, b"3", b"2", b"1"]
 
+    def test_many_tables_are_read_in_the_order_asked_and_then_a_document(self, store: OnlineStore) -> None:
+        put(store, TABLE, {b"a": b"1", b"b": b"2"})
+        put(store, "other", {b"a": b"3"})
+        asked = [
+            (TABLE, [b"b", b"x", b"b"]),
+            ("other", [b"a"]),
+            ("none", [b"a", b"b"]),
+            (TABLE, []),
+            (TABLE, [b"a"]),
+        ]
+        values = [[b"2", None, b"2"], [b"3"], [None, None], [], [b"1"]]
+        assert store.read_many(asked, "progress") == (values, None)
+        store.set_meta("progress", None, b"9")
+        assert store.read_many(asked, "progress") == (values, b"9")
+        assert store.read_many([], "progress") == ([], b"9")
+
+    def test_a_document_is_read_after_the_values(self, store: OnlineStore) -> None:
+        """Of what is told first and written then, nobody sees the value and not what was told."""
+        put(store, TABLE, {b"a": number(0)})
+        store.set_meta("told", None, number(0))
+
+        def write(step: int) -> None:
+            store.set_meta("told", number(step - 1), number(step))
+            put(store, TABLE, {b"a": number(step)})
+
+        def looking() -> Iterator[None]:
+            while True:
+                ((value,),), told = store.read_many([(TABLE, [b"a"])], "told")
+                assert told is not None
+                assert value is not None
+                assert told >= value, "the document is older than the value"
+                yield
+
+        while_changing(write, looking(), looking())
+
     def test_no_keys_are_no_values(self, store: OnlineStore) -> None:
         put(store, TABLE, {b"a": b"1"})
         assert store.read(TABLE, []) == []
@@ -304,6 +339,8 @@ class OnlineStoreTests:
     def test_names_without_length_or_beyond_it_are_refused(self, store: OnlineStore, name: str) -> None:
         for call in (
             lambda: store.read(name, [b"a"]),
+            lambda: store.read_many([(name, [b"a"])], "a"),
+            lambda: store.read_many([], name),
             lambda: store.update(name, [b"a"], add_one),
             lambda: store.load(name, []),
             lambda: store.get_meta(name),
@@ -491,6 +528,8 @@ class OnlineStoreTests:
             lambda: store.read(TABLE, [b"a"]),
             lambda: store.read(TABLE, []),
             lambda: store.read("never used", [b"a"]),
+            lambda: store.read_many([(TABLE, [b"a"])], "a"),
+            lambda: store.read_many([], "a"),
             lambda: store.update(TABLE, [b"a"], add_one),
             lambda: store.update(TABLE, [], add_one),
             lambda: store.load(TABLE, [(b"a", b"1")]),
