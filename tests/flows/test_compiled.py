@@ -85,16 +85,11 @@ def test_a_window_that_begins_before_the_start_is_not_ready_for_that_question_al
     }
 
 
-def test_a_state_group_that_starts_late_is_ready_once_older_rows_would_have_expired(state):
+def test_a_state_group_that_starts_late_is_ready_from_there_on(state):
     late = with_table(state, start=NOW)
-    assert refused(late, NOW + 2 * DAY - 1, NOW + 2 * DAY) == {0: [True, False]}
-
-
-def test_a_state_group_without_max_age_is_not_ready_before_everything_is_there(state):
-    layout = replace(state.job.layout, max_age=None)
-    late = with_table(replace(state, job=replace(state.job, layout=layout)), start=NOW)
-    assert late.safe_t == NEVER
-    assert refused(late, NOW + 999 * DAY) == {0: [True]}
+    assert refused(late, NOW - 1, NOW) == {0: [True, False]}
+    cut = with_table(state, start=NOW - HOUR, horizon=NOW)
+    assert cut.safe_t == NOW
 
 
 def test_a_feature_that_looks_farther_than_the_table_was_kept_for_is_not_ready(ready):

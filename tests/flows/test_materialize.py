@@ -92,26 +92,6 @@ def test_a_removed_file_takes_its_rows_along(filed, data):
     assert len(filed._project.online.tables()) == 1
 
 
-def test_rows_that_two_files_hold_count_once_and_equal_rows_of_one_file_all_count(bare, data):
-    file(data, "a", (1, T - HOUR), (1, T - HOUR))
-    file(data, "b", (1, T - HOUR), (1, T - HOUR), (1, T - HOUR))
-    bare.apply([FILED])
-    report = bare.materialize()
-    assert (report.rows, report.groups[0].duplicates) == (5, 2)
-    assert ask(bare, [FILED], [1]) == train(bare, [FILED], [(1, T)]) == {"count_1d": [3]}
-
-
-def test_equal_rows_of_several_inserts_all_count(store):
-    store.insert(VISITS, [visit(1, T - HOUR)])
-    assert store.insert(VISITS, [visit(1, T - HOUR)] * 2).accepted == 1
-    store.materialize()
-    assert (
-        ask(store, ["visits:count_1d"], [1])
-        == train(store, ["visits:count_1d"], [(1, T)])
-        == {"count_1d": [2]}
-    )
-
-
 def test_inserts_are_followed_commit_by_commit(store):
     store.insert(VISITS, [visit(1, T - HOUR, 3)])
     store.materialize("visits")
@@ -250,18 +230,6 @@ def test_an_empty_interval_is_refused(store, end):
 # --- what is told ---------------------------------------------------------------------------------------------
 
 
-def test_rows_without_key_or_time_are_ignored_and_counted(bare, data):
-    write(
-        data,
-        "log/a.parquet",
-        [{"user": 1, "at": T - HOUR}, {"user": None, "at": T - HOUR}, {"user": 1, "at": None}],
-    )
-    bare.apply([FILED])
-    report = bare.materialize()
-    assert (report.rows, report.groups[0].ignored.null_key, report.groups[0].ignored.null_time) == (1, 1, 1)
-    assert "1 row with a null key" in str(report)
-
-
 def test_steps_and_progress_are_told_in_order(filed):
     told: list[Event] = []
     with listening(told.append):
@@ -288,7 +256,7 @@ def test_a_run_that_fails_tells_step_and_what_is_complete_and_can_go_on(bare, da
     bare.apply([group])
     with pytest.raises(Stopped, match=r"step `load` for `filed@1` \(1/1\).*not unique") as caught:
         bare.materialize()
-    assert "1 parts are complete" in str(caught.value.hint)
+    assert "1 part done" in str(caught.value.hint)
     write(data, "log/b.parquet", [{**rows[0], "id": 2, "x": 2}])
     bare.materialize()
     assert ask(bare, [group], [1]) == {"x_sum_1d": [3]}
@@ -422,17 +390,6 @@ def test_rows_of_the_future_wait(store, clock):
     assert statuses(store, ["visits:count_1d"], [1]) == [["NOT_FOUND"]]
     clock.now = T + HOUR + US
     assert ask(store, ["visits:count_1d"], [1]) == {"count_1d": [1]}
-
-
-def test_more_keys_than_one_update_takes_come_online(store):
-    n = 45_000
-    first = pl.DataFrame({"user": range(n), "at": [T - HOUR] * n, "ms": range(n)})
-    store.insert(VISITS, first)
-    store.materialize("visits")
-    store.insert(VISITS, first.with_columns(pl.col("ms") + 1))
-    report = store.materialize("visits")
-    assert (report.keys, report.rows, report.groups[0].duplicates) == (n, n, 0)
-    assert ask(store, ["visits:ms_sum_1d"], [0, 20_001, n - 1]) == {"ms_sum_1d": [1, 40_003, 2 * n - 1]}
 
 
 def test_a_table_that_was_lost_is_told_and_does_not_empty_the_online_store(tmp_path):

@@ -15,7 +15,7 @@ from gnomon.define.aggregate import Aggregate
 from gnomon.define.expressions import columns_of
 from gnomon.testing.reference import Answered, online
 from gnomon.testing.strategies import Case, Row
-from gnomon.time import DAY, instant
+from gnomon.time import ALWAYS, DAY, instant
 
 LATER = DAY
 """When everything is loaded: after all random times."""
@@ -43,22 +43,24 @@ def filled(case: Case, *, cuts: Sequence[int] = (), online: str = "memory://") -
     return store
 
 
-def _fill(store: gn.Store, case: Case, cuts: Sequence[int]) -> None:
+def _fill(store: gn.Store, case: Case, cuts: Sequence[int], start: int = ALWAYS) -> None:
     store.apply([case.group])
     for batch in case.batches:
         store.insert(case.group, rows_of(case, batch))
-        for cut in sorted(cuts):
-            store.materialize(end=cut)
-        store.materialize()
+        for cut in sorted(c for c in cuts if c > start):
+            store.materialize(start=start, end=cut)
+        store.materialize(start=start)
 
 
 @contextmanager
-def cut_short(case: Case, slack: str, cuts: Sequence[int] = ()) -> Iterator[gn.Store]:
-    """A store with the rows, as `filled` makes one, that keeps them online for `slack` beyond the windows."""
+def cut_short(case: Case, slack: str, cuts: Sequence[int] = (), start: int = ALWAYS) -> Iterator[gn.Store]:
+    """A store with the rows, as `filled` makes one, that keeps them online for `slack` beyond the windows, from
+    `start` on.
+    """
     with tempfile.TemporaryDirectory() as folder:
         Path(folder, "gnomon.toml").write_text(f'[online]\nslack = "{slack}"\n')
         with gn.Store(folder, online="memory://", clock=lambda: LATER) as store:
-            _fill(store, case, cuts)
+            _fill(store, case, cuts, start)
             yield store
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import datetime, timedelta
+from typing import Any
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -64,7 +65,11 @@ SLACK = "8s"
 
 @st.composite
 def late_cases(draw: st.DrawFn) -> Case:
-    """Short windows over rows without ids that become known at any time; no questions yet."""
+    """Rows without ids that become known at any time, under short windows or as a state; no questions yet."""
+    if draw(st.booleans()):
+        given: dict[str, Any] = {"features": [gn.count(windows=["1us", "1s"]), gn.last("i", windows=["3s"])]}
+    else:
+        given = {"features": [gn.Feature("i", int)], "max_age": draw(st.sampled_from([None, "3s"]))}
     group = gn.FeatureGroup(
         "events",
         entity=THING,
@@ -72,20 +77,25 @@ def late_cases(draw: st.DrawFn) -> Case:
         known_at="known",
         settling_delay=draw(st.sampled_from(["0s", "2s"])),
         schema={"t": datetime, "known": datetime, **COLUMNS},
-        features=[gn.count(windows=["1us", "1s"]), gn.last("i", windows=["3s"])],
+        **given,
     )
     return Case(group, draw(logs(group)), ())
 
 
-@given(late_cases(), st.lists(st.integers(-(10**7), 3 * 10**7), max_size=2), st.data())
+@given(
+    late_cases(),
+    st.lists(st.integers(-(10**7), 3 * 10**7), max_size=2),
+    st.sampled_from([ALWAYS, ALWAYS, 0, 5_000_000, 10_000_001]),
+    st.data(),
+)
 @settings(max_examples=60)
-def test_rows_let_go_leave_statuses_and_event_times_true(
-    case: Case, cuts: list[int], data: st.DataObject
+def test_rows_let_go_or_left_out_leave_statuses_and_event_times_true(
+    case: Case, cuts: list[int], start: int, data: st.DataObject
 ) -> None:
-    with cut_short(case, SLACK, cuts) as store:
+    with cut_short(case, SLACK, cuts, start) as store:
         live = read_document(store._project.online, "events@1").live
-        first = live.horizon if live is not None and live.horizon != ALWAYS else 0
-        first += duration("3s") + case.group.settling_delay
+        first = max(start, live.horizon) if live is not None else start
+        first = (0 if first == ALWAYS else first) + duration("3s") + case.group.settling_delay
         seconds = st.integers(0, 12).map(lambda n: timedelta(seconds=n))
         shifts = st.builds(lambda s, us: s + timedelta(microseconds=us), seconds, st.integers(0, 1))
         asks = data.draw(st.lists(st.tuples(st.sampled_from([1, 2, 99]), shifts), min_size=1, max_size=8))

@@ -136,15 +136,9 @@ def safe_t(job: Job, table: Table, output: Output) -> int:
     delay = job.layout.settling_delay
     if table.horizon == ALWAYS and table.start == ALWAYS:
         return ALWAYS
-    if job.layout.kind == "state":
-        reach = job.layout.max_age
-        filled = (
-            ALWAYS if table.start == ALWAYS else (NEVER if reach is None else table.start + reach + delay)
-        )
-        return max(filled, ALWAYS if table.horizon == ALWAYS else table.horizon + delay)
-    if output.span is None:
-        return NEVER
-    return max(table.horizon, table.start) + output.span + delay
+    # Of a state group the newest row at that instant is there.
+    span = 0 if job.layout.kind == "state" else output.span
+    return NEVER if span is None else max(table.horizon, table.start) + span + delay
 
 
 def unanswerable(ready: Ready, t: Instants) -> dict[int, Flags]:

@@ -61,7 +61,7 @@ class Table(msgspec.Struct, frozen=True):
     """What the rows are read from: another source's rows are other rows."""
     parts: dict[str, Loaded] = {}
     start: int = ALWAYS
-    """Rows with an earlier activation were never loaded."""
+    """Of rows with an earlier activation there is only what answers from it on need."""
     watermark: int = ALWAYS
     """The greatest min(now, activation) over what was applied."""
     horizon: int = ALWAYS

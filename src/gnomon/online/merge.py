@@ -32,6 +32,14 @@ class Retention:
     """Microseconds. From it on an event group answers windows, a state group questions."""
     watermark: int = MIN
     """Microseconds: the greatest activation applied, at most now. Rows that are not active by then wait."""
+    start: int = MIN
+    """Microseconds. From it on the group was filled: it bounds what can be asked as the horizon does. Rows that were
+    active before it come for what they leave behind, and are not late."""
+
+    @property
+    def first(self) -> int:
+        """The earliest t that is asked about."""
+        return max(self.horizon, self.start)
 
 
 KEEP_ALL = Retention()
@@ -47,7 +55,7 @@ class Merged:
     ties: int
     """Versions that lost against another of the same known_at (state groups)."""
     late: int
-    """Arriving rows from beyond the horizon: not kept."""
+    """Arriving rows from beyond the horizon, and active since the start: not kept."""
     retired: int
     """Rows held until now that fell behind the horizon."""
 
@@ -90,7 +98,7 @@ def merge(layout: Layout, old: FlatRows, new: FlatRows, retention: Retention = K
         both.known_at,
         found.until,
         both.dead,
-        retention.horizon,
+        retention.first,
         first_activation,
         newest_dropped,
     )
@@ -112,8 +120,10 @@ def merge(layout: Layout, old: FlatRows, new: FlatRows, retention: Retention = K
         first_activation=first_activation,
         newest_dropped=newest_dropped,
     )
-    late = int(np.count_nonzero(dropped[old.n_rows :]))
-    retired = int(np.count_nonzero(dropped)) - late
+    arrived = dropped[old.n_rows :] != 0
+    news = np.maximum(new.event_time, new.known_at) >= retention.start
+    late = int(np.count_nonzero(arrived & news))
+    retired = int(np.count_nonzero(dropped[: old.n_rows]))
     return Merged(rows, int(np.count_nonzero(found.repeated)), found.ties, late, retired)
 
 
@@ -220,19 +230,19 @@ def _beyond(
     retention: Retention,
 ) -> Bytes:
     """[n]: 1 for rows beyond the horizon. `positions`: of all rows, in order."""
-    if retention.horizon == MIN:
+    if retention.first == MIN:
         return np.zeros(both.n, np.uint8)
     dropped: Bytes
     if both.layout.kind == "event":
         dropped = union.drop_events(
             positions, key_start, newest_dropped, found.ident, found.n_idents, found.repeated, both.event_time,
             both.known_at, found.until, both.dead, both.layout.id_kind != "hash",
-            retention.horizon, retention.watermark,
+            retention.first, retention.watermark,
         )  # fmt: skip
     else:
         dropped = union.drop_states(
             both.key, both.n_keys, found.ident, found.n_idents, found.repeated, both.event_time,
-            both.known_at, found.until, both.dead, retention.horizon,
+            both.known_at, found.until, both.dead, retention.first,
         )  # fmt: skip
     return dropped
 

@@ -1,0 +1,274 @@
+"""Load: the rows of one piece of a source, by key, into a group's online table.
+
+    read → identities → cut out the interval → flat rows, key by key → merged with what the table holds
+
+Merging is a union of row versions, so a piece that was loaded in part, or whole, is just loaded again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from itertools import pairwise
+
+import numpy as np
+import polars as pl
+
+from gnomon import columns
+from gnomon.abc.online import OnlineStore
+from gnomon.abc.source import Part, SourceReader
+from gnomon.columns import Words
+from gnomon.engines.resolve import later
+from gnomon.errors import DataError, counted
+from gnomon.events import Progress, emit
+from gnomon.flows.online import Table
+from gnomon.flows.project import Project
+from gnomon.flows.read import Origin, telling
+from gnomon.flows.table import HASHES
+from gnomon.kernels import order
+from gnomon.online import codec
+from gnomon.online.arrays import Column, WordColumn
+from gnomon.online.merge import IdConflict, Merged, Retention, merge
+from gnomon.online.values import encode
+from gnomon.plan.identity import Hashes, content_hashes, row_hashes
+from gnomon.plan.keys import key_bytes
+from gnomon.plan.layout import Layout
+from gnomon.plan.normal import ID, KNOWN, TIME, Ignored, count_ignored, key, lane, normalise, raw_columns
+from gnomon.time import ALWAYS, NEVER
+
+_KEYS_AT_ONCE = 20_000
+
+
+@dataclass(frozen=True)
+class Piece:
+    """A part, and the activations of it that are not loaded yet."""
+
+    part: Part
+    since: int
+    """Rows with an earlier activation are in the table, or not wanted."""
+    end: int
+
+
+@dataclass
+class LoadedPiece:
+    """What loading a piece did."""
+
+    rows: int = 0
+    """Rows read in the interval."""
+    keys: int = 0
+    """Keys written."""
+    duplicates: int = 0
+    ties: int = 0
+    late: int = 0
+    retired: int = 0
+    ignored: Ignored = field(default_factory=Ignored)
+    newest_known: int = ALWAYS
+    """The newest known_at in it that is not in the future; ALWAYS if there is none."""
+
+    def add(self, merged: Merged) -> None:
+        self.duplicates += merged.duplicates
+        self.ties += merged.ties
+        self.late += merged.late
+        self.retired += merged.retired
+
+
+def load(project: Project, layout: Layout, reader: SourceReader, table: Table, piece: Piece) -> LoadedPiece:
+    """Bring a piece into the table, and what its keys need of the rows before the table's start.
+
+    Raises: DataError for event ids that are not unique, or rows that cannot be read.
+    """
+    stored = HASHES if _has_stored_ids(layout) else ()
+    raw = reader.scan([*raw_columns(layout), *stored], parts=[piece.part])
+    with telling(layout.ref, Origin(reader, layout, (piece.part,))):
+        loaded = LoadedPiece(ignored=count_ignored(raw, layout))
+        frame = normalise(raw, layout, with_content=not stored, keep=stored).collect()
+    # Ordinals of equal rows count over the whole part, so ids come before the interval is cut out.
+    hashes = _hashes(layout, frame)
+    known = (
+        columns.words(frame[KNOWN])
+        if layout.known_at is not None
+        else later(columns.words(frame[TIME]), layout.lag)
+    )
+    active = np.maximum(columns.words(frame[TIME]), known)
+    wanted = active < piece.end if piece.end != NEVER else np.ones(len(frame), bool)
+    if piece.since != ALWAYS:
+        wanted &= active >= piece.since
+    loaded.rows = int(np.count_nonzero(wanted))
+    # A row that says it becomes known in years must not hide those that become known before it.
+    told = known[wanted & (known <= project.clock())]
+    loaded.newest_known = int(told.max(initial=ALWAYS))
+    if piece.since == table.start != ALWAYS:
+        wanted[_before(layout, frame, active, table.start)] = True
+    at = np.flatnonzero(wanted)
+    if len(at):
+        keys, rows = _flat(layout, frame, known, hashes, at)
+        _write(project.online, layout, table, keys, rows, loaded)
+    return loaded
+
+
+def _before(layout: Layout, frame: pl.DataFrame, active: Words, start: int) -> Words:
+    """The rows with an activation before `start` that answers from `start` on need: [n] positions.
+
+    These are each key's first to be active and its newest. Where rows have ids all are needed, to tell which of them
+    count: a correction may say of an event that it was at another time.
+    """
+    names = [key(i) for i in range(len(layout.keys))]
+    older = frame.select(*names, pl.col(TIME), pl.Series("__active", active)).with_row_index("__at")
+    older = older.filter(pl.col("__active") < start)
+    if layout.kind == "state" or layout.event_id is None:
+        newest, first = pl.col(TIME).max(), pl.col("__active").min()
+        if names:
+            newest, first = newest.over(names), first.over(names)
+        older = older.filter((pl.col(TIME) == newest) | (pl.col("__active") == first))
+    return older["__at"].cast(pl.Int64).to_numpy()
+
+
+def _has_stored_ids(layout: Layout) -> bool:
+    """Whether rows got their ids when they were inserted: a file of the table need not be what one insert
+    brought.
+    """
+    return layout.cached and layout.kind == "event" and layout.event_id is None
+
+
+def _hashes(layout: Layout, frame: pl.DataFrame) -> Hashes:
+    if _has_stored_ids(layout):
+        h1, h2 = (columns.words(frame[name]).view(np.uint64) for name in HASHES)
+        return h1, h2
+    by_content = layout.kind == "state" or layout.event_id is not None
+    return content_hashes(frame, layout) if by_content else row_hashes(frame, layout)
+
+
+def _flat(
+    layout: Layout, frame: pl.DataFrame, known: Words, hashes: Hashes, at: Words
+) -> tuple[list[bytes], codec.FlatRows]:
+    """The rows `at`, by key, keys in the order of their bytes."""
+    chosen = frame if len(at) == len(frame) else frame[at]
+    keys, codes = _number_keys(layout, chosen)
+    time = columns.words(chosen[TIME])
+    perm = order.sort_rows(codes, time)
+    source = at[perm]
+    key_start = np.zeros(len(keys) + 1, np.int64)
+    np.cumsum(np.bincount(codes, minlength=len(keys)), out=key_start[1:])
+    content = np.stack([half[source].view(np.int64) for half in hashes], axis=1).reshape(-1)
+    lanes = [lane(i) for i in range(len(layout.inputs))]
+    ids = [ID] if layout.event_id is not None else []
+    # One pass over all columns, which Polars shares out among threads.
+    moved = chosen.select(pl.col(lanes + ids).gather(pl.Series(perm)))
+    row_id: Column = encode(moved[ID]) if ids else WordColumn(content, 2)
+    rows = codec.fresh(
+        key_start,
+        time[perm],
+        known[source],
+        row_id,
+        tuple(encode(moved[name]) for name in lanes),
+        content=content if ids else np.empty(0, np.int64),
+    )
+    return keys, rows
+
+
+def _number_keys(layout: Layout, frame: pl.DataFrame) -> tuple[list[bytes], Words]:
+    """The distinct keys in the order of their bytes, and the number of each row's."""
+    names = [key(i) for i in range(len(layout.keys))]
+    if not names:
+        return [b""], np.zeros(len(frame), np.int64)
+    if len(names) == 1 and columns.kind_of(layout.keys[0][1]) == "word":
+        # Numbers order as their bytes do.
+        values, codes = np.unique(columns.words(frame[names[0]]), return_inverse=True)
+        return key_bytes([pl.Series(values)], len(values)), codes.astype(np.int64)
+    distinct = frame.select(names).unique(maintain_order=True)
+    encoded = pl.Series("__bytes", key_bytes([distinct[n] for n in names], len(distinct)), dtype=pl.Binary)
+    ranked = distinct.with_columns(encoded).sort("__bytes").with_row_index("__code")
+    found = frame.select(names).join(ranked, on=names, how="left", maintain_order="left")["__code"]
+    return ranked["__bytes"].to_list(), columns.words(found)
+
+
+def _write(
+    store: OnlineStore,
+    layout: Layout,
+    table: Table,
+    keys: list[bytes],
+    rows: codec.FlatRows,
+    loaded: LoadedPiece,
+) -> None:
+    shape = table.shape.layout()
+    retention = Retention(table.horizon, table.watermark, table.start)
+    fresh = not table.parts and not table.complete and not _has_rows(store, table.name)
+    try:
+        if fresh:
+            merged = merge(shape, codec.nothing(shape, len(keys)), rows, retention)
+            buffer, offsets = codec.pack(shape, merged.rows)
+            # Copies: a million views of one buffer keep the garbage collector busy for longer than copying
+            # takes.
+            view, bounds = buffer.tobytes(), offsets.tolist()
+            store.load(
+                table.name, ((k, view[a:b]) for k, a, b in zip(keys, bounds, bounds[1:], strict=False))
+            )
+            loaded.add(merged)
+        else:
+            for first in range(0, len(keys), _KEYS_AT_ONCE):
+                last = min(first + _KEYS_AT_ONCE, len(keys))
+                _update(store, shape, table.name, keys, rows, first, last, retention, loaded)
+                emit(Progress("materialize", layout.ref, last, len(keys), "keys"))
+    except IdConflict as conflict:
+        raise DataError(
+            f"event_id `{layout.event_id}` of group `{layout.name}` is not unique: "
+            f"{counted(len(conflict.keys), 'key')} with an id of two contents known at the same time",
+            hint=conflict.hint,
+        ) from None
+    loaded.keys = len(keys)
+
+
+def _has_rows(store: OnlineStore, table: str) -> bool:
+    return table in store.tables()
+
+
+def _update(
+    store: OnlineStore,
+    shape: codec.Layout,
+    table: str,
+    keys: list[bytes],
+    rows: codec.FlatRows,
+    first: int,
+    last: int,
+    retention: Retention,
+    loaded: LoadedPiece,
+) -> None:
+    here = keys[first:last]
+    done: dict[int, Merged] = {}
+
+    def combine(positions: Sequence[int], old: list[bytes | None]) -> list[memoryview]:
+        held = codec.unpack(shape, old, lambda i: f"{table}, key {here[positions[i]]!r}")
+        merged = merge(shape, held, select_keys(rows, [first + p for p in positions]), retention)
+        buffer, offsets = codec.pack(shape, merged.rows)
+        # A store may ask again for the same keys: what the last answer did is what was done.
+        done[positions[0]] = merged
+        view, bounds = buffer.data, offsets.tolist()
+        return [view[a:b] for a, b in pairwise(bounds)]
+
+    store.update(table, here, combine)
+    for merged in done.values():
+        loaded.add(merged)
+
+
+def select_keys(rows: codec.FlatRows, keys: Sequence[int]) -> codec.FlatRows:
+    """The rows of some keys, in the order given."""
+    chosen = np.asarray(keys, np.int64)
+    starts, ends = rows.key_start[chosen], rows.key_start[chosen + 1]
+    sizes = ends - starts
+    key_start = np.zeros(len(chosen) + 1, np.int64)
+    np.cumsum(sizes, out=key_start[1:])
+    at = np.arange(key_start[-1]) + np.repeat(starts - key_start[:-1], sizes)
+    content = rows.content.reshape(-1, 2)[at].reshape(-1) if rows.content.size else rows.content
+    return codec.FlatRows(
+        key_start=key_start,
+        event_time=rows.event_time[at],
+        known_at=rows.known_at[at],
+        until=rows.until[at],
+        dead=rows.dead[at],
+        row_id=rows.row_id.take(at),
+        content=content,
+        lanes=tuple(column.take(at) for column in rows.lanes),
+        counter=rows.counter[chosen],
+        first_activation=rows.first_activation[chosen],
+        newest_dropped=rows.newest_dropped[chosen],
+    )
