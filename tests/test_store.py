@@ -161,3 +161,49 @@ def test_a_closed_store_refuses_to_answer_from_what_was_closed(project):
     store.close()
     with pytest.raises(UsageError, match="closed"):
         online.tables()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"path": 3}, "`3` is no project's folder"),
+        ({"path": "a\0b"}, "is no project's folder"),
+        ({"registry": 3}, "`registry` must be a URL, found 3"),
+        ({"online": Path("x")}, "`online` must be a URL"),
+        ({"clock": 3}, "`clock` must be a function, found 3"),
+    ],
+)
+def test_what_cannot_be_a_store_is_refused_before_anything_is_made(arguments, message):
+    with pytest.raises(UsageError, match=message) as caught:
+        gn.Store(**arguments)
+    assert caught.value.hint
+
+
+@pytest.mark.parametrize(
+    ("ask", "message"),
+    [
+        (lambda s: s.explain("visits:count_1d", 1), "the key cannot be an int"),
+        (lambda s: s.explain("visits:count_1d", "1"), "the key cannot be a str"),
+        (lambda s: s.explain("visits:count_1d", {"user": 1}, at="bad"), "at: `bad` is not a time"),
+        (lambda s: s.get_online_features([VISITS], [{"user": 1}], at="bad"), "at: `bad` is not a time"),
+        (lambda s: s.get_online_features([VISITS], [{"user": 1}] * 2, at=[T, "bad"]), r"at\[1\]: `bad`"),
+        (
+            lambda s: s.get_online_features([VISITS], [{"user": 1}], at={}),
+            "at: a time cannot be of type dict",
+        ),
+        (lambda s: s.materialize(start="bad"), "start: `bad` is not a time"),
+        (lambda s: s.materialize(end="bad"), "end: `bad` is not a time"),
+        (lambda s: s.materialize(3), "`3` is not a feature group"),
+        (lambda s: s.insert(3, []), "`3` is not a feature group"),
+        (lambda s: s.dataset(3), "a dataset's name is text, found 3"),
+        (lambda s: s.registry.get("group", 3), "a definition is named by text, found 3"),
+        (lambda s: s.registry.get(3, "visits"), "`3` is not a kind of definition"),
+        (lambda s: s.registry.list(3), "`3` is not a kind of definition"),
+    ],
+)
+def test_arguments_that_cannot_be_right_are_named_with_a_hint(ask, message):
+    with gn.Store() as store:
+        store.apply([VISITS])
+        with pytest.raises(UsageError, match=message) as caught:
+            ask(store)
+    assert caught.value.hint

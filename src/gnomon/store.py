@@ -11,7 +11,7 @@ from typing import Any, Self
 from gnomon import config as settings
 from gnomon.define.group import FeatureGroup, Selection
 from gnomon.define.service import FeatureService
-from gnomon.errors import UsageError
+from gnomon.errors import UsageError, type_of
 from gnomon.flows import apply as applying
 from gnomon.flows import dataset, training
 from gnomon.flows.apply import Plan
@@ -28,7 +28,7 @@ from gnomon.flows.retrieval import Retrieval
 from gnomon.frames import to_polars
 from gnomon.registry.registry import Registry
 from gnomon.registry.snapshot import Snapshot
-from gnomon.time import ALWAYS, NEVER, Clock, instant, system_clock
+from gnomon.time import ALWAYS, NEVER, Clock, argument, system_clock
 
 
 class Store:
@@ -51,6 +51,7 @@ class Store:
         clock: Clock = system_clock,
     ) -> None:
         self._temporary: tempfile.TemporaryDirectory[str] | None = None
+        _check(path, {"registry": registry, "offline": offline, "online": online, "engine": engine}, clock)
         if path is None:
             self._temporary = tempfile.TemporaryDirectory(prefix="gnomon-", ignore_cleanup_errors=True)
             base = settings.Config(Path(self._temporary.name))
@@ -161,8 +162,8 @@ class Store:
         return materialize(
             self._project,
             layouts,
-            start=ALWAYS if start is None else instant(start),
-            end=NEVER if end is None else instant(end),
+            start=ALWAYS if start is None else argument(start, "start"),
+            end=NEVER if end is None else argument(end, "end"),
         )
 
     def explain(
@@ -176,7 +177,14 @@ class Store:
         """Why a feature (`"group:feature"`) has its value for a key at a time (now): the window's edges, and
         each row.
         """
-        return explain(self._project, self._request([feature]), key or {}, at, training.read_as_of(as_of))
+        if key is not None and not isinstance(key, Mapping):
+            raise UsageError(
+                f"the key cannot be {type_of(key)}",
+                at="store.explain",
+                hint='give its columns by name: {"user": 1}',
+            )
+        t = None if at is None else argument(at, "at")
+        return explain(self._project, self._request([feature]), key or {}, t, training.read_as_of(as_of))
 
     def inputs(self, features: Any) -> Inputs:
         """What a question for `features` must bring: key columns and request values, with their types."""
@@ -189,7 +197,7 @@ class Store:
     def _group(self, group: FeatureGroup | str) -> tuple[Snapshot, FeatureGroup]:
         snapshot = self._project.registry.snapshot()
         if not isinstance(group, FeatureGroup | str):
-            raise UsageError(f"`{group!r}` is not a feature group")
+            raise UsageError(f"`{group!r}` is not a feature group", hint="give a gn.FeatureGroup or its name")
         return snapshot, snapshot.group(group if isinstance(group, str) else group.ref)
 
     def _groups(self, groups: Any) -> tuple[Snapshot, list[FeatureGroup]]:
@@ -210,6 +218,24 @@ class Store:
             found = resolve_request(self._project, snapshot, features)
             _keep(self._requests, address, found)
         return found
+
+
+def _check(path: object, urls: Mapping[str, object], clock: object) -> None:
+    """Raises: UsageError for arguments of a store that cannot be right, before anything is opened."""
+    if path is not None and (not isinstance(path, str | Path) or "\0" in str(path)):
+        raise UsageError(
+            f"`{path!r}` is no project's folder",
+            hint="give a path; gnomon.Store() without one works in a temporary folder",
+        )
+    for name, url in urls.items():
+        if url is not None and not isinstance(url, str):
+            raise UsageError(
+                f"`{name}` must be a URL, found {url!r}", hint="as it would stand in gnomon.toml"
+            )
+    if not callable(clock):
+        raise UsageError(
+            f"`clock` must be a function, found {clock!r}", hint="it returns microseconds since 1970 UTC"
+        )
 
 
 def _address(features: Any) -> Any:

@@ -79,6 +79,14 @@ def instant(value: Any) -> int:
     )
 
 
+def argument(value: Any, name: str) -> int:
+    """The instant that an argument gives. Raises: UsageError that names the argument."""
+    try:
+        return instant(value)
+    except UsageError as error:
+        raise UsageError(f"{name}: {error.what}", hint=error.hint) from None
+
+
 def to_datetime(value: int) -> datetime:
     """The UTC datetime of an instant. Bounds: years 1 to 9999; outside them, the nearest bound."""
     try:

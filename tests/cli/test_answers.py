@@ -52,7 +52,7 @@ def test_keys_of_a_spine_are_read_as_the_entity_says(gnomon, shop):
 def test_explain_reads_no_rows_and_writes_nothing(ask, filled):
     ran = ask("training", filled / "spine.csv", "--features", "shop_model", "--explain")
     assert ran.status == 0
-    assert "count in [t - 7d, t)" in ran.out
+    assert "count() in [t - 7d, t)" in ran.out
 
 
 def test_saved_training_set_is_a_dataset(gnomon, shop):

@@ -6,7 +6,7 @@ import polars as pl
 import pytest
 
 import gnomon as gn
-from gnomon.errors import MissingDependency
+from gnomon.errors import MissingDependency, Unavailable, UsageError
 from gnomon.events import Retrieved, listening
 from tests.flows.small import HOUR, PLAN, US, USER, VISITS, T, plan, visit
 
@@ -86,8 +86,39 @@ def test_it_explains_what_will_be_read_and_how_each_feature_is_made(bare):
         "table g@1 (empty): ",
         "with event time from 2026-01-10T09:50:00.000000Z to 2026-01-10T12:00:00.000000Z",
         "sum(x) where (x > 2) in [t - 10m - 1h, t - 10m), newest 5 → Int64",
-        "value   of the newest row not older than 2d",
+        "name of the newest row not older than 2d → String",
     ):
         assert part in told
     everything = bare.get_historical_features(SPINE, [group]).explain()
     assert "from the beginning" in everything
+
+
+@pytest.mark.parametrize(
+    ("take", "message"),
+    [
+        (lambda r, _: r.to_batches(0), "`rows` must be a whole number of at least 1, found 0"),
+        (lambda r, _: r.to_batches(2.5), "at least 1, found 2.5"),
+        (lambda r, _: r.save(3), "a dataset's name is text, found 3"),
+        (lambda r, _: r.save("../x"), "`../x` cannot be a dataset's name"),
+        (lambda r, _: r.save("x" * 200), "cannot be a dataset's name"),
+        (lambda r, folder: r.write_parquet(folder / "none" / "x.parquet"), "there is no folder"),
+        (lambda r, folder: r.write_parquet(folder), "is a folder"),
+        (lambda r, _: r.write_parquet(3), "`3` is no path"),
+    ],
+)
+def test_what_cannot_end_well_is_refused_before_anything_is_computed(filled, tmp_path, take, message):
+    retrieval = filled.get_historical_features(SPINE, ["visits:ms_sum_1d"])
+    with pytest.raises(UsageError, match=message) as caught:
+        take(retrieval, tmp_path)
+    assert caught.value.hint
+    assert "not computed yet" in repr(retrieval)
+
+
+def test_a_file_that_cannot_be_written_leaves_nothing_half_done(filled, tmp_path, monkeypatch):
+    def full(*_, **__):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(pl.DataFrame, "write_parquet", full)
+    with pytest.raises(Unavailable, match="cannot be written: No space left"):
+        filled.get_historical_features(SPINE, ["visits:ms_sum_1d"]).write_parquet(tmp_path / "x.parquet")
+    assert list(tmp_path.iterdir()) == []

@@ -14,7 +14,7 @@ from gnomon.cli.late import texts
 from gnomon.cli.progress import following
 from gnomon.config import FILE_NAME
 from gnomon.errors import UsageError, counted, nearest
-from gnomon.time import instant
+from gnomon.time import argument
 
 if TYPE_CHECKING:
     from gnomon.store import Store
@@ -76,12 +76,7 @@ def features_of(text: str) -> str | list[str]:
 
 def time_of(text: str | None, option: str) -> int | None:
     """The instant that an option gives. Raises: UsageError naming the option."""
-    if text is None:
-        return None
-    try:
-        return instant(text)
-    except UsageError as error:
-        raise UsageError(f"{option}: {error.what}", hint=error.hint) from None
+    return None if text is None else argument(text, option)
 
 
 def columns_of(given: Sequence[str], types: Mapping[str, DType], option: str) -> dict[str, list[Any]]:

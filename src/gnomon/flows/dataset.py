@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import re
 import shutil
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,6 +19,8 @@ from gnomon.flows.training import Computed, Question, row_hash
 from gnomon.time import show
 
 _FOLDER = "datasets"
+_LONGEST = 128
+_NAME = re.compile(rf"[\w\-][\w.\- ]{{0,{_LONGEST - 1}}}")
 _DATA, _MANIFEST = "data.parquet", "dataset.json"
 
 
@@ -103,12 +106,25 @@ def _digest(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()[:32]
 
 
+def check_name(name: object) -> None:
+    """Raises: UsageError for what cannot be a folder's name on every system."""
+    if not isinstance(name, str) or not _NAME.fullmatch(name):
+        raise UsageError(
+            f"`{name}` cannot be a dataset's name"
+            if isinstance(name, str)
+            else f"a dataset's name is text, found {name!r}",
+            hint=f"letters, digits, `_`, `-`, `.` and blanks, at most {_LONGEST}, not beginning with `.`",
+        )
+
+
 def save(project: Project, name: str, question: Question, computed: Computed) -> Dataset:
-    """Write rows and manifest into a folder that appears whole. Raises: UsageError if the name is taken."""
+    """Write rows and manifest into a folder that appears whole.
+
+    Raises: UsageError if the name is taken or cannot be one.
+    """
+    check_name(name)
     base = _base(project)
     folder = base / name
-    if not name or "/" in name or name.startswith("."):
-        raise UsageError(f"`{name}` cannot be a dataset's name")
     if folder.exists():
         raise UsageError(
             f"dataset `{name}` exists already",
@@ -147,7 +163,8 @@ def save(project: Project, name: str, question: Question, computed: Computed) ->
 
 
 def open_dataset(project: Project, name: str) -> Dataset:
-    """A saved dataset. Raises: NotFound with the nearest name."""
+    """A saved dataset. Raises: NotFound with the nearest name; UsageError for what cannot be a name."""
+    check_name(name)
     folder = _base(project) / name
     try:
         text = (folder / _MANIFEST).read_bytes()

@@ -12,12 +12,13 @@ import polars as pl
 from gnomon.engines.part import Spine, answer
 from gnomon.engines.resolve import AsOf, match_keys, resolve
 from gnomon.errors import DataError, UsageError, counted
+from gnomon.flows.how import how
 from gnomon.flows.project import Project
 from gnomon.flows.read import collect_rows
 from gnomon.flows.request import Job, Request, with_default
 from gnomon.plan.layout import NONE, Layout, Output
 from gnomon.plan.normal import ID, KNOWN, TIME, key, lane, normalise, raw_columns
-from gnomon.time import NEVER, instant, show, show_duration, to_datetime
+from gnomon.time import NEVER, instant, show, to_datetime
 from gnomon.types import DType, dtype_text
 
 _SHOWN = 20
@@ -125,7 +126,8 @@ def explain(project: Project, request: Request, keys: Mapping[str, Any], at: Any
         at=t,
         value=value.to_list()[0],
         dtype=output.dtype,
-        how=_how(layout, output),
+        how=how(layout, output)
+        + (", which is not at hand here: only stored rows are counted" if output.include_request else ""),
         since=since,
         until=until,
         rows=_told(layout, output, frame, spine, moved, since, until, as_of),
@@ -165,22 +167,6 @@ def _edges(layout: Layout, output: Output, t: int) -> tuple[int | None, int]:
         return (None if layout.max_age is None else t - layout.max_age), t
     end = t - output.offset
     return (None if output.window == NONE else end - output.window), end
-
-
-def _how(layout: Layout, output: Output) -> str:
-    if layout.kind == "state":
-        age = "of any age" if layout.max_age is None else f"not older than {show_duration(layout.max_age)}"
-        return f"{layout.inputs[output.input].text} of the newest row {age}"
-    text = output.function
-    if output.input != NONE:
-        text += f" of {layout.inputs[output.input].text}"
-    if output.where != NONE:
-        text += f" where {layout.inputs[output.where].text}"
-    if output.limit != NONE:
-        text += f", newest {output.limit}"
-    if output.include_request:
-        text += "; the request's own row, which counts too, is not at hand here"
-    return text
 
 
 def _told(

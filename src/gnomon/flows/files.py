@@ -54,14 +54,27 @@ def read_bytes(content: bytes, format: str, types: Mapping[str, DType] | None = 
 def check_target(path: Path) -> str:
     """The format that a file would have, told before anything is computed for it. Raises: UsageError."""
     if not path.parent.is_dir():
+    return format_of(check_place(path))
+
+
+def check_place(given: str | Path) -> Path:
+    """The path of a file that can be written, told before anything is computed for it. Raises: UsageError."""
+    if not isinstance(given, str | Path) or "\0" in str(given):
+        raise UsageError(f"`{given!r}` is no path", hint="name a file: `train.parquet`")
+    path = Path(given)
         raise UsageError(
             f"there is no folder `{path.parent}` to write `{path.name}` to", hint="make it first"
         )
-    return format_of(path)
+    if path.is_dir():
+        raise UsageError(f"`{path}` is a folder", hint="name a file in it")
+    return path
 
 
 def write_table(frame: pl.DataFrame, path: Path, format: str) -> None:
-    """Write a whole file, or leave the one that is there. Raises: DataError for types that the format cannot hold."""
+    """Write a whole file, or leave the one that is there.
+
+    Raises: DataError for types that the format cannot hold; Unavailable if the file cannot be written.
+    """
     bytes_in = [name for name, dtype in frame.schema.items() if isinstance(dtype, pl.Binary)]
     if bytes_in and format == "jsonl":
         raise DataError(
@@ -77,6 +90,12 @@ def write_table(frame: pl.DataFrame, path: Path, format: str) -> None:
             frame.write_ndjson(draft)
         draft.replace(path)
     except pl.exceptions.PolarsError as error:
+    except OSError as error:
+        draft.unlink(missing_ok=True)
+        raise Unavailable(
+            f"`{path}` cannot be written: {error.strerror or _first(error)}",
+            hint="is there room on the disk, and may this user write there?",
+        ) from None
         draft.unlink(missing_ok=True)
         raise DataError(
             f"{format} cannot hold this table: {_first(error)}", at=str(path), hint="write Parquet instead"
@@ -91,6 +110,8 @@ def _read(source: Path | BytesIO, name: str, format: str, types: Mapping[str, DT
             return pl.read_parquet(source)
         if format == "csv":
             if isinstance(source, BytesIO):
+            with BytesIO(source.getvalue()) if isinstance(source, BytesIO) else open_text(source) as content:
+                check_widths(content, ",", name, name)
                 source.seek(0)
             overrides = {**dates_as_text(source), **certain}
             if isinstance(source, BytesIO):

@@ -14,7 +14,7 @@ from gnomon.errors import DataError, UsageError, counted, nearest, type_of
 from gnomon.flows.request import Request, literal
 from gnomon.frames import to_polars
 from gnomon.plan.layout import castable
-from gnomon.time import ALWAYS, NEVER, Clock, instant
+from gnomon.time import ALWAYS, NEVER, Clock, argument
 from gnomon.types import dtype_text
 
 Columns = dict[str, list[Any]]
@@ -182,7 +182,7 @@ def instants(at: Any, n: int, clock: Clock) -> Instants:
     elif isinstance(at, list | tuple | np.ndarray | pl.Series):
         # NumPy's own times are read as Polars reads them; one by one they would be numbers of an unknown unit.
         given = pl.Series(at) if isinstance(at, np.ndarray) else at
-        each = np.array([instant(value) for value in given], np.int64)
+        each = np.array([argument(value, f"at[{i}]") for i, value in enumerate(given)], np.int64)
         if len(each) != n:
             raise DataError(
                 f"`at` has {counted(len(each), 'time')} for {counted(n, 'entity')}",
@@ -190,7 +190,7 @@ def instants(at: Any, n: int, clock: Clock) -> Instants:
             )
         return Instants(each, int(each.min()), int(each.max())) if n else Instants(each, NEVER, ALWAYS)
     else:
-        one = instant(at)
+        one = argument(at, "at")
     each = np.empty(n, np.int64)
     each.fill(one)
     return Instants(each, one, one)

@@ -10,13 +10,14 @@ from typing import Any
 import polars as pl
 
 from gnomon import plugins
-from gnomon.flows import dataset
+from gnomon.errors import UsageError, counted
+from gnomon.flows import dataset, files
 from gnomon.flows.dataset import Dataset
+from gnomon.flows.how import how
 from gnomon.flows.project import Project
 from gnomon.flows.training import Computed, Question, compute, read_job
-from gnomon.plan.layout import NONE
 from gnomon.plan.normal import Ignored
-from gnomon.time import ALWAYS, NEVER, show, show_duration
+from gnomon.time import ALWAYS, NEVER, show
 from gnomon.types import dtype_text
 
 
@@ -32,7 +33,9 @@ class Retrieval:
     def __repr__(self) -> str:
         q = self._question
         state = "computed" if "_computed" in self.__dict__ else "not computed yet"
-        return f"Retrieval({q.request.label} for {len(q.spine):,} rows, {state}; .explain() tells how)"
+        return (
+            f"Retrieval({q.request.label} for {counted(len(q.spine), 'row')}, {state}; .explain() tells how)"
+        )
 
     @cached_property
     def _computed(self) -> Computed:
@@ -56,18 +59,28 @@ class Retrieval:
         return self.to_polars().to_arrow()
 
     def to_batches(self, rows: int = 100_000) -> Iterator[pl.DataFrame]:
-        """Frames of at most `rows` rows, in order."""
+        """Frames of at most `rows` rows, in order. Raises: UsageError if `rows` is not at least 1."""
+        if not isinstance(rows, int) or isinstance(rows, bool) or rows < 1:
+            raise UsageError(
+                f"`rows` must be a whole number of at least 1, found {rows!r}",
+                hint="it is the size of a batch",
+            )
         return self.to_polars().iter_slices(rows)
 
     def write_parquet(self, path: str | Path) -> None:
-        """Write the training set to a Parquet file."""
-        self.to_polars().write_parquet(path)
+        """Write the training set to a Parquet file: whole, or not at all.
+
+        Raises: UsageError for a path that cannot be written to, before anything is computed.
+        """
+        place = files.check_place(path)
+        files.write_table(self.to_polars(), place, "parquet")
 
     def save(self, name: str) -> Dataset:
         """Keep the training set under a name: the same bytes whenever it is read again.
 
-        Raises: UsageError if the name is taken.
+        Raises: UsageError if the name is taken or cannot be one, before anything is computed.
         """
+        dataset.check_name(name)
         return dataset.save(self._project, name, self._question, self._computed)
 
     @property
@@ -91,7 +104,7 @@ class Retrieval:
         q = self._question
         shown = q.as_of if isinstance(q.as_of, str) else show(q.as_of)
         lines = [
-            f"{len(q.spine):,} rows of spine, time `{q.timestamp}`, as of {shown}",
+            f"{counted(len(q.spine), 'row')} of spine, time `{q.timestamp}`, as of {shown}",
             f"revision {q.request.revision}, {q.request.label}",
         ]
         for job in q.request.jobs:
@@ -103,29 +116,8 @@ class Retrieval:
             low = "the beginning" if reading.since == ALWAYS else show(reading.since)
             high = "the end" if reading.until == NEVER else show(reading.until)
             lines.append(f"  rows    with event time from {low} to {high}")
-            if layout.kind == "state":
-                age = (
-                    "of any age"
-                    if layout.max_age is None
-                    else f"not older than {show_duration(layout.max_age)}"
-                )
-                lines.append(f"  value   of the newest row {age}")
             for output in job.outputs:
-                lines.append(f"  {output.name:<28} {_describe(layout, output)}")
+                lines.append(f"  {output.name:<28} {how(layout, output)} → {dtype_text(output.dtype)}")
         for step in q.request.steps:
             lines.append(f"\n{step.on_demand.ref} (on-demand) from {', '.join(n for n, _, _ in step.inputs)}")
         return "\n".join(lines)
-
-
-def _describe(layout: Any, output: Any) -> str:
-    text = output.function if output.function != "column" else ""
-    if output.input != NONE:
-        text += f"({layout.inputs[output.input].text})" if text else layout.inputs[output.input].text
-    if output.where != NONE:
-        text += f" where {layout.inputs[output.where].text}"
-    if output.window != NONE:
-        end = "t" if not output.offset else f"t - {show_duration(output.offset)}"
-        text += f" in [{end} - {show_duration(output.window)}, {end})"
-    if output.limit != NONE:
-        text += f", newest {output.limit}"
-    return text + f" → {dtype_text(output.dtype)}"

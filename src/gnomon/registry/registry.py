@@ -64,8 +64,12 @@ class Registry:
     def get(self, kind: str, name: str) -> Any:
         """A definition: `get("group", "airport_weather")`; `name@2` for another version than the newest.
 
-        Raises: NotFound with the nearest name.
+        Raises: NotFound with the nearest name; UsageError for what is no kind or no name.
         """
+        if not isinstance(name, str):
+            raise UsageError(
+                f"a definition is named by text, found {name!r}", hint='such as "airport_weather"'
+            )
         return self.snapshot().get(kind_named(kind), name)
 
     def list(self, kind: str | None = None) -> tuple[Any, ...]:
@@ -121,9 +125,9 @@ class Registry:
 
 def kind_named(name: str) -> Kind:
     """The kind of a name that people use for it. Raises: UsageError."""
-    kind = _KIND_NAMES.get(name.lower().replace("-", "_"))
+    kind = _KIND_NAMES.get(str(name).lower().replace("-", "_"))
     if kind is None:
-        close = nearest(name, _KIND_NAMES)
+        close = nearest(str(name), _KIND_NAMES)
         raise UsageError(
             f"`{name}` is not a kind of definition",
             hint=f"did you mean `{close}`?" if close else f"known: {', '.join(KINDS)}",
