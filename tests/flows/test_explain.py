@@ -71,7 +71,7 @@ def test_the_edges_of_the_window_are_told(events):
     assert (why.since, why.until, why.at) == tuple(int(t.timestamp() * 1e6) for t in (T - HOUR, T, T))
     text = str(why)
     assert "events@1:x_sum_1h of user=1 at 2026-01-10T12:00:00.000000Z = 18 (Int64)" in text
-    assert "sum of x where (id <> 3)" in text
+    assert "sum(x) where (id <> 3)" in text
     assert "  + event_time 2026-01-10T11:00:00.000000Z" in text
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import polars as pl
 
-from gnomon.errors import DataError, NotFound, UsageError, nearest
+from gnomon.errors import DataError, NotFound, Unavailable, UsageError, nearest
 from gnomon.sources.file import dates_as_text
 from gnomon.types import DType
 
