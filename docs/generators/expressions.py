@@ -38,6 +38,9 @@ the source. The dialect is that of Polars (`polars.sql_expr`), the same everywhe
 * An expression sees one row. Aggregates, windows and sub-queries are refused when the feature is defined; so
   is what depends on the moment or on chance: random functions, `NOW()`, {forbidden}.
 * Decimal literals are Float64: `0.1` is the nearest double.
+* Integers are Int64 and floats Float64, whatever the file keeps: `a + b` of two Int8 columns is their sum. A
+  result or a column's value that Int64 does not hold is an error that names the feature, never a wrap;
+  `CAST(a AS DOUBLE) * b` computes in floats. `CASE` computes only what it chooses.
 * Comparing with null gives null, and a `where` that is null does not hold. `x IS NULL`, `COALESCE(x, 0)`.
 * The result of a feature's `expr` is cast to the declared type, strictly: a value that does not fit is an
   error that names the group. `TRY_CAST(x AS …)` makes such values null.

@@ -5,7 +5,7 @@ from __future__ import annotations
 import polars as pl
 import pytest
 
-from gnomon.define.expressions import columns_of, dtype_of, parse
+from gnomon.define.expressions import columns_of, columns_read, dtype_of, parse, typed
 from gnomon.errors import DefinitionError
 
 ROW = pl.DataFrame({"x": [4.0], "name": ["abcdef"], "Filter": [2], "kind": ["Slice"]})
@@ -83,3 +83,26 @@ def test_the_type_is_that_of_the_columns_types():
 def test_an_unknown_column_is_named_with_the_nearest():
     with pytest.raises(DefinitionError, match="did you mean `amount`"):
         dtype_of("amont > 1", {"amount": pl.Float64()})
+    assert dtype_of("x + x", {"x": pl.Int8()}) == pl.Int64()
+    assert dtype_of("x * 2", {"x": pl.Float32()}) == pl.Float64()
+
+
+def test_an_unknown_column_is_refused_with_the_nearest_name():
+    with pytest.raises(DefinitionError, match="column `amuont` of the expression") as caught:
+        columns_read("amuont > 3", {"amount": pl.Int64()})
+    assert "`amount`" in str(caught.value)
+
+
+def test_types_that_do_not_go_together_are_told_by_their_columns():
+    with pytest.raises(DefinitionError, match=r"does not fit its columns.*column 'x'"):
+        typed("'1' + x", (("x", pl.Int64()),))
+
+
+def test_what_is_nested_too_deeply_is_refused():
+    with pytest.raises(DefinitionError, match="nested too deeply"):
+        typed("+".join(["x"] * 2000), (("x", pl.Int64()),))
+
+
+def test_a_function_without_its_arguments_is_refused():
+    with pytest.raises(DefinitionError, match="cannot be read"):
+        parse("GREATEST()")

@@ -1,19 +1,20 @@
 """Row expressions: SQL text over the columns of one row.
 
 Only element-wise, deterministic functions are allowed, so that no way of cutting the data into chunks can
-change a value. Decimal literals are Float64 (SEMANTICS §4).
+change a value. Decimal literals are Float64 (SEMANTICS §4); so is every float, and every integer is Int64:
+see `arithmetic`.
 """
 
 from __future__ import annotations
 
-import json
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from functools import lru_cache
 from typing import Any
 
 import polars as pl
 
+from gnomon.define.arithmetic import tree_of, widened
 from gnomon.errors import DefinitionError, nearest
 
 ALLOWED_FUNCTIONS: frozenset[str] = frozenset(
@@ -96,9 +97,8 @@ def _parse(text: str) -> pl.Expr:
         )
     try:
         expr = pl.sql_expr(rewritten)
-        # As JSON: it is the only form in which Polars gives out the tree whole.
-        tree = json.loads(expr.meta.serialize(format="json"))
-    except (pl.exceptions.PolarsError, ValueError) as error:
+        tree = tree_of(expr)
+    except (pl.exceptions.PolarsError, pl.exceptions.PanicException) as error:
         raise DefinitionError(
             f"the row expression `{text}` cannot be read: {error}",
             hint="write SQL over the source's columns, such as `wind_gust > 30 OR visib < 1`",
@@ -133,12 +133,37 @@ def columns_of(text: str) -> tuple[str, ...]:
     return tuple(sorted(set(parse(text).meta.root_names())))
 
 
-def dtype_of(text: str, schema: dict[str, pl.DataType]) -> pl.DataType:
-    """The type of a row expression over columns of the given types.
+Columns = tuple[tuple[str, pl.DataType], ...]
+"""Names and types of the columns that an expression reads."""
 
-    Raises: DefinitionError naming unknown columns or mismatched types.
+
+@lru_cache(maxsize=4096)
+def typed(text: str, columns: Columns) -> pl.Expr:
+    """The Polars expression of a row expression over columns of the given types, integers as Int64 and
+    floats as Float64 throughout.
+
+    Evaluating it fails where an integer does not fit Int64; it never wraps.
+
+    Raises: DefinitionError if it does not fit its columns.
     """
     expr = parse(text)
+    try:
+        # First as it stands: what Polars says of types that do not go together names the columns.
+        pl.LazyFrame(schema=dict(columns)).select(expr.alias("x")).collect_schema()
+        return widened(expr, dict(columns))
+    except pl.exceptions.PolarsError as error:
+        raise _misfit(text, error) from None
+    except RecursionError:
+        raise DefinitionError(
+            f"the expression `{text[:60]}…` is nested too deeply",
+            hint="part of it can be computed before, in a column of the source",
+        ) from None
+
+
+def columns_read(text: str, schema: Mapping[str, pl.DataType]) -> Columns:
+    """The columns that a row expression reads, with their types. Raises: DefinitionError naming an unknown
+    one.
+    """
     for name in columns_of(text):
         if name not in schema:
             close = nearest(name, schema)
@@ -146,7 +171,21 @@ def dtype_of(text: str, schema: dict[str, pl.DataType]) -> pl.DataType:
                 f"column `{name}` of the expression `{text}` not found",
                 hint=f"did you mean `{close}`?" if close else f"columns: {', '.join(list(schema)[:20])}",
             )
+    return tuple((name, schema[name]) for name in columns_of(text))
+
+
+def dtype_of(text: str, schema: Mapping[str, pl.DataType]) -> pl.DataType:
+    """The type of a row expression over columns of the given types.
+
+    Raises: DefinitionError naming unknown columns or mismatched types.
+    """
+    columns = columns_read(text, schema)
+    expr = typed(text, columns)
     try:
-        return pl.LazyFrame(schema=schema).select(expr.alias("x")).collect_schema()["x"]
+        return pl.LazyFrame(schema=dict(columns)).select(expr.alias("x")).collect_schema()["x"]
     except pl.exceptions.PolarsError as error:
-        raise DefinitionError(f"the expression `{text}` does not fit its columns: {error}") from None
+        raise _misfit(text, error) from None
+
+
+def _misfit(text: str, error: pl.exceptions.PolarsError) -> DefinitionError:
+    return DefinitionError(f"the expression `{text}` does not fit its columns: {error}")

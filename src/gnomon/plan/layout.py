@@ -18,7 +18,7 @@ import polars as pl
 
 from gnomon.define.aggregate import RULES, Aggregate
 from gnomon.define.base import Problems
-from gnomon.define.expressions import columns_of, dtype_of, parse
+from gnomon.define.expressions import Columns, columns_of, columns_read, dtype_of, typed
 from gnomon.define.feature import Feature
 from gnomon.define.group import FeatureGroup
 from gnomon.errors import nearest
@@ -36,14 +36,19 @@ class Input:
     """The raw column, or None for an expression."""
     expr: str | None
     dtype: DType
+    reads: Columns = ()
+    """Of an expression: the raw columns that it reads, with their types."""
 
     @property
     def text(self) -> str:
         return self.column if self.column is not None else f"({self.expr})"
 
     def evaluate(self) -> pl.Expr:
-        """The Polars expression over the source's raw columns, cast to the input's type (strictly)."""
-        raw = pl.col(self.column) if self.column is not None else parse(self.expr or "")
+        """The Polars expression over the source's raw columns, cast to the input's type (strictly).
+
+        Evaluating it fails where a value does not fit a type, and never wraps.
+        """
+        raw = pl.col(self.column) if self.column is not None else typed(self.expr or "", self.reads)
         return raw.cast(self.dtype)
 
 
@@ -94,6 +99,8 @@ class Layout:
     inputs: tuple[Input, ...]
     outputs: tuple[Output, ...]
     cached: bool
+    types: tuple[tuple[str, DType], ...] = ()
+    """All raw columns that are read (keys, times, id and content) with the types in which they are read."""
 
     @property
     def ref(self) -> str:
@@ -139,24 +146,31 @@ def make_layout(group: FeatureGroup, schema: Mapping[str, DType]) -> Layout:
     Raises: DefinitionError with all problems: missing columns, wrong types, expressions that do not fit.
     """
     problems = Problems(f"group {group.name}")
-    known = dict(schema)
+    types = declared_types(group, schema)
+    known = {name: dtype for name, dtype in types.items() if not _untold(name, dtype, group)}
+    find = _Finder(known, frozenset(types.keys() - known.keys()), bool(schema), problems)
     for key, dtype in group.keys:
-        found = _column(key, known, "key", "entity", problems)
+        found = find(key, "key column", "entity")
         if found is not None and not _same_kind_of_key(found, dtype):
             problems.add(
                 f"key column `{key}` is {dtype_text(found)} in the source, {dtype_text(dtype)} in the entity",
                 at="entity",
-                hint="declare the source's type in the entity",
+                hint="declare the source's type in the entity; of a CSV file, text that looks like numbers is read as "
+                f'text with schema={{"{key}": pl.String}} in the group'
+                if isinstance(dtype, pl.String)
+                else "declare the source's type in the entity",
             )
-    _check_times(group, known, problems)
+    _check_times(group, find, problems)
     inputs: dict[tuple[str | None, str | None, str], Input] = {}
 
     def use(column: str | None, expr: str | None, at: str, declared: DType | None = None) -> int:
         """The position of an input, entered once; NONE if it has a problem."""
-        if expr is not None:
+        if expr is None:
+            dtype = find(column or "", "column", at)
+        elif all(find.is_told(name, at) for name in problems.attempt(columns_of, expr, at=at) or ()):
             dtype = problems.attempt(dtype_of, expr, known, at=at)
         else:
-            dtype = _column(column or "", known, "column", at, problems)
+            dtype = None
         if dtype is None:
             return NONE
         if declared is not None:
@@ -180,7 +194,11 @@ def make_layout(group: FeatureGroup, schema: Mapping[str, DType]) -> Layout:
                 hint="cast them to microseconds, or declare the group with online=False",
             )
             return NONE
-        made = Input(column if expr is None else None, expr, dtype)
+        made = (
+            Input(column, None, dtype)
+            if expr is None
+            else Input(None, expr, dtype, columns_read(expr, known))
+        )
         at_key = (made.column, made.expr, dtype_text(dtype))
         inputs.setdefault(at_key, made)
         return list(inputs).index(at_key)
@@ -203,6 +221,8 @@ def make_layout(group: FeatureGroup, schema: Mapping[str, DType]) -> Layout:
         raw.update([made.column] if made.column is not None else columns_of(made.expr or ""))
     problems.done()
     event_id = group.event_id_column
+    times = (group.timestamp_column or "", group.known_at_column, event_id)
+    read = dict.fromkeys([*group.key_names, *(c for c in times if c is not None), *sorted(raw)])
     return Layout(
         name=group.name,
         version=group.version,
@@ -219,7 +239,27 @@ def make_layout(group: FeatureGroup, schema: Mapping[str, DType]) -> Layout:
         inputs=tuple(inputs.values()),
         outputs=tuple(outputs),
         cached=group.source is None,
+        types=tuple((name, known[name]) for name in read),
     )
+
+
+def declared_types(group: FeatureGroup, schema: Mapping[str, DType]) -> dict[str, DType]:
+    """The columns of a source with their types: where it has no value that tells a type, that of the definition.
+
+    A source without rows may not tell even its columns: then they are those of the definition.
+    """
+    declared = dict(group.keys)
+    for feature in group.features:
+        if isinstance(feature, Feature) and feature.expr is None:
+            declared.setdefault(feature.name, feature.dtype)
+    return filled_in(schema, declared | dict(group.schema))
+
+
+def filled_in(schema: Mapping[str, DType], known: Mapping[str, DType]) -> dict[str, DType]:
+    """Columns of a source, those without a type in the one that is `known`; all of `known` if there are no columns."""
+    if not schema:
+        return dict(known)
+    return {name: known.get(name, dtype) if isinstance(dtype, pl.Null) else dtype for name, dtype in schema.items()}
 
 
 def _check_default(output: Output, problems: Problems) -> None:
@@ -284,28 +324,58 @@ def _aggregate_outputs(
     ]
 
 
-def _column(name: str, schema: Mapping[str, DType], what: str, at: str, problems: Problems) -> DType | None:
-    if name in schema:
-        return schema[name]
-    close = nearest(name, schema)
-    problems.add(
-        f"{what} `{name}` not found in the source"
-        if what == "column"
-        else f"{what} column `{name}` not found",
-        at=at,
-        hint=f"did you mean `{close}`?" if close else f"columns: {', '.join(list(schema)[:20])}",
-    )
-    return None
+def _untold(name: str, dtype: DType, group: FeatureGroup) -> bool:
+    """Whether neither a value in the source nor the definition tells the type of a column."""
+    return isinstance(dtype, pl.Null) and name not in dict(group.schema) and group.source is not None
 
 
-def _check_times(group: FeatureGroup, schema: Mapping[str, DType], problems: Problems) -> None:
-    found = _column(group.timestamp_column or "", schema, "time", "timestamp", problems)
+@dataclass(frozen=True)
+class _Finder:
+    """Finds columns of a source; what is wrong with them goes to `problems`."""
+
+    known: Mapping[str, DType]
+    untold: frozenset[str]
+    """Columns without a value that would tell their type."""
+    filled: bool
+    """Whether the source has told its columns, which it cannot without a row."""
+    problems: Problems
+
+    def __call__(self, name: str, what: str, at: str) -> DType | None:
+        """The column's type. `what`: what it is for."""
+        if name in self.known:
+            return self.known[name]
+        if self.is_told(name, at, what):
+            close = nearest(name, self.known)
+            self.problems.add(
+                f"{what} `{name}` not found" + (" in the source" if what == "column" else ""),
+                at=at,
+                hint=f"did you mean `{close}`?" if close else f"columns: {', '.join(list(self.known)[:20])}",
+            )
+        return None
+
+    def is_told(self, name: str, at: str, what: str = "column") -> bool:
+        """Whether the source tells of the column, or of others but not of it."""
+        if name in self.known or (self.filled and name not in self.untold):
+            return True
+        lacks = "no value in it" if self.filled else "no rows"
+        example = 'pl.Datetime("us", "UTC")' if at in ("timestamp", "known_at") else "pl.Float64"
+        self.problems.add(
+            f"the type of the {what} `{name}` is not known: the source has {lacks}",
+            at=at,
+            hint=f'declare it in the group, such as schema={{"{name}": {example}}}',
+        )
+        return False
+
+
+def _check_times(group: FeatureGroup, find: _Finder, problems: Problems) -> None:
+    found = find(group.timestamp_column or "", "time column", "timestamp")
     if found is not None:
         if not is_instant(found):
             problems.add(
                 f"the time column `{group.timestamp_column}` is {dtype_text(found)}",
                 at="timestamp",
-                hint="an event time is a datetime, ISO 8601 text, or a date with a lag",
+                hint="an event time is a datetime, ISO 8601 text, or a date with a lag"
+                + ("; whole numbers do not tell their unit" if found.is_integer() else ""),
             )
         if isinstance(found, pl.Date) and not group.known_lag and not group.known_at_column:
             problems.add(
@@ -316,7 +386,7 @@ def _check_times(group: FeatureGroup, schema: Mapping[str, DType], problems: Pro
     for field, column in (("known_at", group.known_at_column), ("event_id", group.event_id_column)):
         if column is None:
             continue
-        dtype = _column(column, schema, field, field, problems)
+        dtype = find(column, f"{field} column", field)
         if dtype is None:
             continue
         if field == "known_at" and not is_instant(dtype):
@@ -338,8 +408,9 @@ def _same_kind_of_key(found: DType, declared: DType) -> bool:
 
 
 def castable(found: DType, declared: DType) -> bool:
-    """Whether a column may be declared as another type: nothing can be lost but what a strict cast would
-    report.
+    """Whether a column may be declared as another type: a value that does not fit is an error of the strict
+    cast, and none is changed — but for integers that are declared as floats, which become the nearest float
+    (beyond 2**53 another number), and for times in a coarser unit, which lose what it cannot tell apart.
     """
     if found == declared or isinstance(found, pl.Null):
         return True

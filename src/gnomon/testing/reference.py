@@ -19,7 +19,7 @@ from typing import Any
 import polars as pl
 
 from gnomon.define.aggregate import Aggregate, Window
-from gnomon.define.expressions import parse
+from gnomon.define.expressions import columns_read, typed
 from gnomon.define.feature import Feature
 from gnomon.define.group import FeatureGroup
 from gnomon.errors import DataError, UsageError
@@ -134,24 +134,40 @@ def _check_ids(versions: Sequence[Version]) -> None:
 
 
 def evaluate(group: FeatureGroup, row: Row, schema: Schema) -> dict[tuple[int, str], Any]:
-    """What each feature's column or expression, and its condition, is worth in one row."""
-    wanted: dict[str, pl.Expr] = {}
-    for i, feature in enumerate(group.features):
-        if isinstance(feature, Feature):
-            raw = parse(feature.expr) if feature.expr is not None else pl.col(feature.name)
-            wanted[f"{i} value"] = raw.cast(feature.dtype)
-            continue
-        if feature.expr is not None:
-            wanted[f"{i} value"] = parse(feature.expr)
-        elif feature.column is not None:
-            wanted[f"{i} value"] = pl.col(feature.column)
-        if feature.where is not None:
-            wanted[f"{i} where"] = parse(feature.where)
+    """What each feature's column or expression, and its condition, is worth in one row.
+
+    Raises: DataError where an expression has no value, such as an integer beyond Int64.
+    """
     frame = pl.DataFrame([{c: row.get(c) for c in schema}], schema=dict(schema))
-    found = (
-        frame.select(expr.alias(name) for name, expr in wanted.items()).row(0, named=True) if wanted else {}
-    )
-    return {(int(name.split()[0]), name.split()[1]): value for name, value in found.items()}
+    found: dict[tuple[int, str], Any] = {}
+    for i, feature in enumerate(group.features):
+        for what, expr in _wanted(feature, schema).items():
+            try:
+                found[i, what] = frame.select(expr.alias("x"))["x"].to_list()[0]
+            except pl.exceptions.PolarsError as error:
+                name = feature.name if isinstance(feature, Feature) else feature.base_name
+                raise DataError(f"feature `{name}` of `{group.ref}` cannot be computed: {error}") from None
+    return found
+
+
+def _wanted(feature: Feature | Aggregate, schema: Schema) -> dict[str, pl.Expr]:
+    """The feature's "value" and "where" as expressions over a row."""
+    if isinstance(feature, Feature):
+        raw = _expression(feature.expr, schema) if feature.expr is not None else pl.col(feature.name)
+        return {"value": raw.cast(feature.dtype)}
+    wanted = {}
+    if feature.expr is not None:
+        wanted["value"] = _expression(feature.expr, schema)
+    elif feature.column is not None:
+        raw = pl.col(feature.column)
+        wanted["value"] = raw.cast(pl.Int64) if schema[feature.column].is_unsigned_integer() else raw
+    if feature.where is not None:
+        wanted["where"] = _expression(feature.where, schema)
+    return wanted
+
+
+def _expression(text: str, schema: Schema) -> pl.Expr:
+    return typed(text, columns_read(text, schema))
 
 
 def schema_of(group: FeatureGroup, rows: Sequence[Row] = ()) -> dict[str, pl.DataType]:
