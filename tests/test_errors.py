@@ -68,12 +68,17 @@ def test_a_missing_name_comes_with_the_nearest_or_with_a_few():
     many = [f"name{i:02}" for i in range(10)]
     assert not_found("Feature", "q", many).hint.endswith("`name07` and 2 more")
     assert not_found("Feature", "q", []).hint == "there is no feature yet"
+    assert not_found("Feature", "q", [], first="make one").hint == "there is no feature yet: make one"
     assert str(not_found("Feature", "q", [], at="g")).startswith("Feature `q` not found - at `g`")
 
 
 def test_counts_are_read_as_people_write_them():
     assert (counted(0, "row"), counted(1, "row"), counted(2000, "row")) == ("0 rows", "1 row", "2,000 rows")
-    assert (counted(1, "entity"), counted(2, "entity"), counted(2, "key")) == ("1 entity", "2 entities", "2 keys")
+    assert (counted(1, "entity"), counted(2, "entity"), counted(2, "key")) == (
+        "1 entity",
+        "2 entities",
+        "2 keys",
+    )
 
 
 def test_types_have_their_article():

@@ -144,8 +144,14 @@ def nearest(name: str, known: Iterable[str]) -> str | None:
     return lowered.get(name.lower())
 
 
-def not_found(kind: str, name: str, known: Iterable[str], *, at: str | None = None) -> NotFound:
-    """A `NotFound` that offers the nearest known name, or lists a few."""
+REGISTERING = "`gnomon apply`, or store.apply(definitions), registers what is defined"
+"""What to do where nothing is registered yet."""
+
+
+def not_found(
+    kind: str, name: str, known: Iterable[str], *, at: str | None = None, first: str = ""
+) -> NotFound:
+    """A `NotFound` that offers the nearest known name, or lists a few; `first` tells how to make the first one."""
     names = sorted(known)
     close = nearest(name, names)
     if close is not None:
@@ -154,7 +160,7 @@ def not_found(kind: str, name: str, known: Iterable[str], *, at: str | None = No
         shown = ", ".join(f"`{n}`" for n in names[:8])
         hint = f"known: {shown}" + (f" and {len(names) - 8} more" if len(names) > 8 else "")
     else:
-        hint = f"there is no {kind.lower()} yet"
+        hint = f"there is no {kind.lower()} yet" + (f": {first}" if first else "")
     return NotFound(f"{kind} `{name}` not found", at=at, hint=hint)
 
 

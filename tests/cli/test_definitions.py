@@ -56,6 +56,43 @@ def test_apply_makes_a_revision_with_its_message(gnomon, shop):
     assert {"kind": "group", "name": "spending@1"} in revision["put"]
 
 
+@pytest.mark.parametrize("command", ["plan", "apply"])
+def test_definitions_that_define_nothing_come_with_what_to_do(gnomon, shop, command):
+    (shop / "features.py").write_text("import gnomon as gn\n")
+    ran = gnomon(command)
+    assert ran.status == 0
+    assert ran.out.startswith("nothing to change")
+    assert ran.err.startswith("hint: `features.py` defines nothing: write entities, sources")
+    assert gnomon(command, "--json").json["changes"] == []
+
+
+def test_definitions_taken_out_are_told_and_no_beginners_hint(gnomon, shop):
+    assert gnomon("apply").status == 0
+    (shop / "features.py").write_text("import gnomon as gn\n")
+    ran = gnomon("plan")
+    assert "kept: not in the definitions" in ran.out
+    assert ran.err == ""
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["list"], "nothing is registered yet"),
+        (["list", "groups"], "no group is registered yet"),
+        (["materialize"], "no group is registered yet"),
+        (["get", "shop_model", "--key", "customer=c07"], "there is no feature service yet"),
+        (["get", "spending:orders_7d", "--key", "customer=c07"], "there is no feature group yet"),
+        (["training", "spine.csv", "-f", "shop_model", "-o", "t.parquet"], "there is no feature service yet"),
+        (["insert", "clicks", "spine.csv"], "there is no feature group yet"),
+        (["show", "clicks"], "there is no object yet"),
+    ],
+)
+def test_project_with_nothing_registered_says_what_to_do(gnomon, shop, arguments, message):
+    ran = gnomon(*arguments)
+    assert message in ran.out + ran.err
+    assert "`gnomon apply`" in ran.err
+
+
 def test_only_prune_removes(gnomon, shop):
     assert gnomon("apply").status == 0
     (shop / "features.py").write_text(

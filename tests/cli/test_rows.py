@@ -32,6 +32,14 @@ def site(gnomon, shop):
     return shop
 
 
+def test_groups_that_are_not_kept_online_are_told_where_nothing_is_materialized(gnomon, shop):
+    (shop / "features.py").write_text(CACHED.replace('"clicks",', '"clicks", online=False,'))
+    assert gnomon("apply").status == 0
+    ran = gnomon("materialize")
+    assert ran.status == 0
+    assert "hint: no group is kept online" in ran.err
+
+
 def test_inserting_again_changes_nothing(gnomon, site):
     (site / "rows.csv").write_text(ROWS)
     first = gnomon("insert", "clicks", "rows.csv", "--json").json

@@ -10,12 +10,13 @@ from gnomon import config
 from gnomon.cli.failures import WRONG
 from gnomon.cli.late import describe, registry
 from gnomon.cli.options import JsonOption, ProjectOption, opened
-from gnomon.cli.output import Block, Table, show_result
-from gnomon.errors import UsageError
+from gnomon.cli.output import Block, Table, show_result, tell
+from gnomon.errors import REGISTERING, UsageError
 from gnomon.flows.definitions import load_definitions
 from gnomon.time import show as show_time
 
 if TYPE_CHECKING:
+    from gnomon.flows.apply import Plan
     from gnomon.flows.describe import Description
 
 PruneOption = Annotated[bool, typer.Option("--prune", help="Remove what the definitions no longer hold.")]
@@ -27,8 +28,10 @@ def plan(prune: PruneOption = False, project: ProjectOption = None, json: JsonOp
     And what breaks, and which online rows must be filled again. Exit status 1 if it breaks something.
     """
     with opened(project, json) as store:
-        planned = store.plan(load_definitions(config.load(store.path)), prune=prune)
+        settings = config.load(store.path)
+        planned = store.plan(load_definitions(settings), prune=prune)
     show_result(json, planned.to_dict(), str(planned))
+    _tell_if_nothing(planned, settings.definitions)
     if not planned.ok:
         raise typer.Exit(WRONG)
 
@@ -44,8 +47,10 @@ def apply(
     They become one new revision: all of it, or nothing.
     """
     with opened(project, json) as store:
-        applied = store.apply(load_definitions(config.load(store.path)), prune=prune, message=message)
+        settings = config.load(store.path)
+        applied = store.apply(load_definitions(settings), prune=prune, message=message)
     show_result(json, applied.to_dict(), str(applied))
+    _tell_if_nothing(applied, settings.definitions)
 
 
 def list_objects(
@@ -62,8 +67,10 @@ def list_objects(
         found = describe.summaries(store.registry.snapshot(), wanted)
     headings = ("kind", "name", "what", "owner", "description")
     table = Table(headings, [(s.kind, s.name, s.what, s.owner, s.description) for s in found])
-    empty = "nothing is registered yet: `gnomon apply` registers the definitions"
-    show_result(json, [s.to_dict() for s in found], table if found else empty)
+    what = "nothing" if wanted is None else f"no {wanted.replace('_', '-')}"
+    show_result(json, [s.to_dict() for s in found], table if found else f"{what} is registered yet")
+    if not found:
+        tell(f"hint: {REGISTERING}")
 
 
 def show(
@@ -125,6 +132,14 @@ def revert(
     done = f"revision {after}: the definitions of revision {revision}"
     text = done if after != before else f"nothing to change: revision {after} is as revision {revision}"
     show_result(json, {"revision": after, "definitions_of": revision, "changed": after != before}, text)
+
+
+def _tell_if_nothing(plan: Plan, definitions: str) -> None:
+    if not plan.changes:
+        tell(
+            f"hint: `{definitions}` defines nothing: write entities, sources, groups and services there; "
+            "`gnomon init DIR` makes a small project to look at"
+        )
 
 
 def _blocks(one: Description) -> list[Block]:

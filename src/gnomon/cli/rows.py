@@ -12,7 +12,7 @@ import typer
 from gnomon.cli.late import files, table
 from gnomon.cli.options import JsonOption, ProjectOption, opened, time_of
 from gnomon.cli.output import show_result, tell
-from gnomon.errors import UsageError
+from gnomon.errors import REGISTERING, UsageError
 
 STDIN = "-"
 
@@ -75,6 +75,11 @@ def materialize(
     since, until = time_of(start, "--start"), time_of(end, "--end")
     with opened(project, json) as store:
         report = store.materialize(groups or None, start=since, end=until)
+        registered = bool(report.groups or store.registry.list("group"))
     if not report.durable:
         tell("warning: the online store ends with this process; set [online] url in gnomon.toml")
     show_result(json, report.to_dict(), str(report))
+    if not registered:
+        tell(f"hint: no group is registered yet: {REGISTERING}")
+    elif not report.groups:
+        tell("hint: no group is kept online: leave out `online=False` in one, or name a group here")

@@ -169,7 +169,12 @@ def open_dataset(project: Project, name: str) -> Dataset:
     try:
         text = (folder / _MANIFEST).read_bytes()
     except OSError:
-        raise not_found("Dataset", name, list_datasets(project)) from None
+        raise not_found(
+            "Dataset",
+            name,
+            list_datasets(project),
+            first="Retrieval.save(name), or `gnomon training … --save NAME`",
+        ) from None
     return Dataset(folder, msgspec.json.decode(text, type=Manifest))
 
 

@@ -16,7 +16,7 @@ from gnomon.define.group import FeatureGroup, Selection
 from gnomon.define.ondemand import OnDemand
 from gnomon.define.service import FeatureService
 from gnomon.define.source import FileSource, Source, SQLSource
-from gnomon.errors import DefinitionError, counted, not_found
+from gnomon.errors import REGISTERING, DefinitionError, counted, not_found
 from gnomon.plan.layout import make_layout
 from gnomon.plugins import redacted
 from gnomon.registry.lineage import Lineage, lineage
@@ -103,7 +103,7 @@ def describe(snapshot: Snapshot, name: str) -> list[Description]:
     if colon:
         found = [(kind, ref) for kind, ref in found if kind == "group"]
     if not found:
-        raise not_found("Object", bare, _names(snapshot, "group" if colon else None))
+        raise not_found("Object", bare, _names(snapshot, "group" if colon else None), first=REGISTERING)
     made_from = lineage(snapshot.collected())
     return [_describe(snapshot, made_from, kind, ref, feature) for kind, ref in found]
 

@@ -18,7 +18,7 @@ from gnomon.define.group import FeatureGroup, Role, Selection
 from gnomon.define.ondemand import OnDemand
 from gnomon.define.ondemand import Request as RequestField
 from gnomon.define.service import FeatureService
-from gnomon.errors import NotFound, UsageError, counted, not_found
+from gnomon.errors import REGISTERING, NotFound, UsageError, counted, not_found
 from gnomon.flows.project import Project
 from gnomon.plan.layout import NONE, Layout, Output
 from gnomon.registry.snapshot import Snapshot
@@ -209,7 +209,8 @@ def _registered(snapshot: Snapshot, one: Any) -> list[Selection | OnDemand]:
         functions = snapshot.refs("on_demand")
         if any(ref == name or ref.partition("@")[0] == name for ref in functions):
             return [snapshot.on_demand(name)]
-        raise not_found("Feature", one, [f"{g.name}:{f}" for g in snapshot.groups() for f in g.feature_names])
+        known = [f"{g.name}:{f}" for g in snapshot.groups() for f in g.feature_names]
+        raise not_found("Feature", one, known, first=REGISTERING)
     raise UsageError(f"`{one!r}` is not a feature", hint='write "group:feature", or give group["feature"]')
 
 

@@ -13,7 +13,7 @@ from gnomon.define.group import FeatureGroup
 from gnomon.define.ondemand import OnDemand
 from gnomon.define.service import FeatureService
 from gnomon.define.source import Source
-from gnomon.errors import CorruptValue, not_found
+from gnomon.errors import REGISTERING, CorruptValue, not_found
 from gnomon.registry.codec import columns_of_document, decode
 from gnomon.types import DType
 
@@ -107,7 +107,7 @@ class Snapshot:
         if (kind, name) not in self.documents:
             known = self.refs(kind)
             bare = known if "@" in name else {_split(ref)[0] for ref in known}
-            raise not_found(LABELS[kind], name, bare)
+            raise not_found(LABELS[kind], name, bare, first=REGISTERING)
         return name
 
     def columns(self, group: str, version: int | None = None) -> dict[str, DType] | None:
