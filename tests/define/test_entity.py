@@ -16,6 +16,12 @@ def test_integer_keys_of_any_width_are_one_type():
     assert wide.keys == (("k", pl.Int64()),)
 
 
+@pytest.mark.parametrize("zone", [None, "UTC"])
+def test_datetime_keys_of_any_unit_are_one_type(zone):
+    entities = [gn.Entity("e", keys={"k": pl.Datetime(unit, zone)}) for unit in ("ms", "us", "ns")]
+    assert {entity.keys for entity in entities} == {(("k", pl.Datetime("us", zone)),)}
+
+
 def test_keys_keep_their_order():
     entity = gn.Entity("e", keys={"b": str, "a": pl.Date})
     assert entity.key_names == ("b", "a")

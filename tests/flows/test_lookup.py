@@ -10,7 +10,7 @@ import polars as pl
 import pytest
 
 import gnomon as gn
-from gnomon.errors import DataError, HorizonError, UsageError
+from gnomon.errors import DataError, HorizonError, Stopped, UsageError
 from tests.flows.small import (
     DAY,
     HOUR,
@@ -230,10 +230,8 @@ def test_keys_of_every_type_find_their_rows_and_no_others(kind, online, clock):
         (pl.Int64, "5"),
         (pl.Int64, 5.0),
         (pl.Int64, True),
-        (pl.Int64, 2**63),
         (pl.String, 5),
         (pl.String, b"a"),
-        (pl.String, "\ud800"),
         (pl.Binary, "a"),
         (pl.Boolean, 1),
         (pl.Date, T),
@@ -250,6 +248,56 @@ def test_a_key_of_another_type_names_column_row_and_both_types(bare, dtype, wron
     bare.apply([group])
     with pytest.raises(DataError, match=rf"`k` is .*, row 0 has .* of type {type(wrong).__name__}"):
         bare.get_online_features([group], [{"k": wrong}])
+
+
+@pytest.mark.parametrize(
+    ("dtype", "wrong", "why"),
+    [
+        (pl.Int64, 2**63, "more than 64 bits hold"),
+        (pl.UInt64, -(2**63) - 1, "more than 64 bits hold"),
+        (pl.String, "\ud800", "no text that UTF-8 can hold"),
+    ],
+)
+def test_a_value_of_the_right_type_that_is_no_key_says_why(bare, dtype, wrong, why):
+    group = gn.FeatureGroup(
+        "g", entity=gn.Entity("e", keys={"k": dtype}), timestamp="at", features=[gn.Feature("x", pl.Int64)]
+    )
+    bare.apply([group])
+    with pytest.raises(DataError, match=f"`k` has .* in row 1, which is {why}") as caught:
+        bare.get_online_features([group], [{"k": 1 if dtype != pl.String else "a"}, {"k": wrong}])
+    assert "different keys" not in (caught.value.hint or "")
+
+
+def test_nanoseconds_join_no_two_keys_on_any_path(bare, data):
+    entity = gn.Entity("e", keys={"k": pl.Datetime("ns")})
+    source = gn.FileSource("log", "log.parquet", timestamp="at")
+    features = [gn.Feature("x", pl.Int64)]
+    filed = gn.FeatureGroup("filed", entity=entity, source=source, features=features)
+    cached = gn.FeatureGroup("cached", entity=entity, timestamp="at", features=features)
+    whole = pl.DataFrame({"k": [T], "x": [1], "at": [T - HOUR]}).with_columns(
+        pl.col("k").dt.replace_time_zone(None).cast(pl.Datetime("ns"))
+    )
+    fine = whole.with_columns(pl.col("k") + pl.duration(nanoseconds=1))
+    whole.write_parquet(data / "log.parquet")
+    bare.apply([filed, cached])
+    bare.insert(cached, whole)
+    bare.materialize()
+    for group in (filed, cached):
+        spine = whole.select("k", event_timestamp=pl.lit(T))
+        assert bare.get_historical_features(spine, [group]).to_polars()["x"].to_list() == [1]
+        assert bare.get_online_features([group], whole.select("k")).to_dict() == {"x": [1]}
+        with pytest.raises(DataError, match="finer than the microseconds"):
+            bare.get_historical_features(fine.select("k", event_timestamp=pl.lit(T)), [group]).to_polars()
+        for given in (fine.select("k"), {"k": fine["k"]}):
+            with pytest.raises(DataError, match="finer than the microseconds"):
+                bare.get_online_features([group], given)
+    with pytest.raises(DataError, match="finer than the microseconds"):
+        bare.insert(cached, fine)
+    fine.write_parquet(data / "log.parquet")
+    with pytest.raises(Stopped, match="finer than the microseconds"):
+        bare.materialize()
+    with pytest.raises(DataError, match="finer than the microseconds"):
+        bare.get_historical_features(spine, [filed]).to_polars()
 
 
 @pytest.mark.parametrize("dtype", [pl.Int64, pl.String, pl.Binary, pl.Boolean, pl.Date, pl.Datetime("us")])

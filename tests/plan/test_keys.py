@@ -12,10 +12,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gnomon.plan.keys import key_bytes, part_encoder
+from gnomon.errors import DataError
+from gnomon.plan.keys import as_key, check_whole, key_bytes, part_encoder
 
 NAIVE = st.datetimes(datetime.fromisoformat("0001-01-02"), datetime.fromisoformat("9999-12-30"))
-FINE = st.datetimes(datetime.fromisoformat("1678-01-01"), datetime.fromisoformat("2262-01-01"))
 TEXT = st.text(st.characters(exclude_categories=["Cs"]))
 TYPES: dict[str, tuple[pl.DataType, st.SearchStrategy]] = {
     "int": (pl.Int64(), st.integers(-(2**63), 2**63 - 1)),
@@ -26,8 +26,6 @@ TYPES: dict[str, tuple[pl.DataType, st.SearchStrategy]] = {
     "us": (pl.Datetime("us"), NAIVE),
     "utc": (pl.Datetime("us", "UTC"), NAIVE.map(lambda t: t.replace(tzinfo=UTC))),
     "zone": (pl.Datetime("us", "Asia/Kolkata"), NAIVE.map(lambda t: t.replace(tzinfo=UTC))),
-    "ms": (pl.Datetime("ms"), NAIVE.map(lambda t: t.replace(microsecond=t.microsecond // 1000 * 1000))),
-    "ns": (pl.Datetime("ns"), FINE),
 }  # fmt: skip
 
 
@@ -116,12 +114,31 @@ def test_every_width_of_an_integer_is_one_key():
     assert encode(5) == encode(np.int8(5)) == encode(np.uint64(5)) == key_bytes([pl.Series([5])], 1)[0]
 
 
-def test_finer_times_than_the_key_holds_are_floored():
-    encode = part_encoder(pl.Datetime("ms"), True)
-    before = datetime(1969, 12, 31, 23, 59, 59, 999_001, tzinfo=UTC)
-    assert encode(before) == encode(before.replace(microsecond=999_000))
-    column = pl.Series([before]).cast(pl.Datetime("ms", "UTC"))
-    assert key_bytes([column], 1) == [encode(before)]
+class Fine(datetime):
+    """A datetime that knows nanoseconds, as those of pandas do."""
+
+    nanosecond = 1
+
+
+BEFORE = datetime(1969, 12, 31, 23, 59, 59, 999_999)  # noqa: DTZ001
+NS = pl.Series("k", [BEFORE], dtype=pl.Datetime("ns"))
+
+
+def test_nanoseconds_are_keys_where_they_are_whole_microseconds() -> None:
+    us = pl.Datetime("us")
+    assert NS.to_frame().select(as_key(pl.col("k"), NS.dtype, us)).to_series().to_list() == [BEFORE]
+    check_whole(NS, "row")
+    for fine in (NS + pl.duration(nanoseconds=1), NS - pl.duration(nanoseconds=1)):
+        column = pl.select(fine).to_series()
+        with pytest.raises(
+            pl.exceptions.InvalidOperationError, match=r"999.* is finer than the microseconds"
+        ):
+            column.to_frame().lazy().select(as_key(pl.col("k"), column.dtype, us)).collect()
+        with pytest.raises(DataError, match=r"the key column `k` has `1969-12-31 .*finer") as caught:
+            check_whole(column, "spine row")
+        assert caught.value.at == "spine row 0"
+    with pytest.raises(ValueError, match="finer"):
+        part_encoder(us, True)(Fine(2026, 1, 1))
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,7 @@ from typing import Any
 
 import polars as pl
 
-from gnomon.define.base import Definition, Problems, pairs, put
+from gnomon.define.base import Definition, Problems, pairs, put, tags_of
 from gnomon.types import DType, as_dtype, dtype_text
 
 
@@ -17,7 +17,8 @@ class Entity(Definition):
     """A kind of thing with identity, such as an airport or a pair (user, merchant).
 
     `keys` maps column names to types; several columns form a composite key, no columns mean one global thing.
-    Integer keys of any width are the same key; float and nested keys are refused.
+    Integer keys of any width are the same key, and so are datetimes of any unit: they are kept in microseconds.
+    Float and nested keys are refused.
 
     Raises: DefinitionError with all problems at once.
     """
@@ -48,13 +49,20 @@ class Entity(Definition):
                     at=f"keys[{column}]",
                     hint="keys are integers, text, bytes, booleans, dates or datetimes",
                 )
-            keys.append((column, pl.Int64() if dtype.is_integer() else dtype))
-        put(self, keys=tuple(keys), tags=pairs(self.tags, "tags", problems))
+            keys.append((column, _one_of_its_kind(dtype)))
+        put(self, keys=tuple(keys), tags=tags_of(self.tags, problems))
         problems.done()
 
     @property
     def key_names(self) -> tuple[str, ...]:
         return tuple(name for name, _ in self.keys)  # type: ignore[str-unpack]
+
+
+def _one_of_its_kind(dtype: DType) -> DType:
+    """The type that keys of all widths and units are kept in."""
+    if isinstance(dtype, pl.Datetime):
+        return pl.Datetime("us", dtype.time_zone)
+    return pl.Int64() if dtype.is_integer() else dtype
 
 
 def key_type_allowed(dtype: DType) -> bool:

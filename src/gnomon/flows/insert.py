@@ -16,6 +16,7 @@ from gnomon.flows.read import collect_rows
 from gnomon.flows.table import HASHES, declared_columns, note_filled, table_name
 from gnomon.frames import to_polars
 from gnomon.plan.identity import content_hashes, row_hashes
+from gnomon.plan.keys import check_whole
 from gnomon.plan.layout import Layout, castable
 from gnomon.plan.normal import ID, KNOWN, TIME, Ignored, count_ignored, key, micros, normalise
 from gnomon.types import DType, dtype_text
@@ -59,6 +60,9 @@ def insert(project: Project, group: FeatureGroup, layout: Layout, frame: Any) ->
             hint="write to that source, or declare the group without `source=`",
         )
     given = to_polars(frame, f"frame for `{group.name}`")
+    for name in layout.key_names:
+        if name in given.columns:
+            check_whole(given[name], "row")
     rows = fit(given, declared_columns(group), group.name)
     ignored = count_ignored(rows.lazy(), layout)
     whole = rows.filter(

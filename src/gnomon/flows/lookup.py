@@ -247,7 +247,12 @@ def _wrong_key(ready: Ready, keys: Columns) -> DataError:
                 )
             try:
                 encoder(value)
-            except (TypeError, ValueError):
+            except ValueError as error:
+                return DataError(
+                    f"the key column `{name}` has {value!r} in row {i}, which is {error}",
+                    hint=f"no key of type {dtype_text(dtype)} has this value",
+                )
+            except TypeError:
                 return DataError(
                     f"the key column `{name}` is {dtype_text(dtype)}, "
                     f"row {i} has {value!r} of type {type(value).__name__}",

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from gnomon.errors import DataError, UsageError, counted, nearest, type_of
 from gnomon.flows.request import Request, literal
 from gnomon.frames import to_polars
+from gnomon.plan.keys import check_whole
 from gnomon.plan.layout import castable
 from gnomon.time import ALWAYS, NEVER, Clock, argument
 from gnomon.types import dtype_text
@@ -28,10 +29,10 @@ def key_columns(entities: Any, wanted: frozenset[str]) -> tuple[Columns, int]:
                 raise _wrong_row(entities, wanted)
         return {name: [row[name] for row in entities] for name in wanted}, len(entities)
     if isinstance(entities, Mapping):
-        columns = {name: _values(name, values) for name, values in entities.items()}
+        columns = {name: _keys(name, values) for name, values in entities.items()}
     else:
         frame = to_polars(entities, "entities")
-        columns = {name: frame[name].to_list() for name in frame.columns}
+        columns = {name: _keys(name, frame[name]) for name in frame.columns}
     _check_fields(columns, wanted, "entities")
     sizes = {len(values) for values in columns.values()}
     if len(sizes) > 1:
@@ -42,6 +43,12 @@ def key_columns(entities: Any, wanted: frozenset[str]) -> tuple[Columns, int]:
             "these features have no keys", hint="ask with entities=[{}], one empty dict an answer"
         )
     return columns, sizes.pop()
+
+
+def _keys(name: str, values: Any) -> list[Any]:
+    if isinstance(values, pl.Series):
+        check_whole(values.alias(name), "row")
+    return _values(name, values)
 
 
 def _values(name: str, values: Any) -> list[Any]:

@@ -19,6 +19,7 @@ from gnomon.flows import ondemand
 from gnomon.flows.project import Project
 from gnomon.flows.read import Reading, plan_reading, telling
 from gnomon.flows.request import Ident, Job, Request, with_default
+from gnomon.plan.keys import as_key, check_whole
 from gnomon.plan.layout import castable
 from gnomon.plan.normal import ROW, key, lane, micros
 from gnomon.time import NEVER, instant, stopwatch
@@ -133,6 +134,7 @@ def _check_keys(spine: pl.DataFrame, job: Job) -> None:
                 f"the key of group `{job.layout.name}` is {dtype_text(dtype)}",
                 hint="cast the column; 5 and '5' are different keys",
             )
+        check_whole(spine[column], "spine row")
 
 
 def key_fits(found: DType, declared: DType) -> bool:
@@ -209,7 +211,7 @@ def answer_job(project: Project, question: Question, job: Job) -> tuple[Answer, 
     typed = spine.with_columns(pl.col(name).cast(raw[name]) for name in job.request_columns)
     questions = typed.select(
         *(
-            pl.col(column).cast(dtype).alias(name)
+            as_key(pl.col(column), spine.schema[column], dtype).alias(name)
             for name, column, (_, dtype) in zip(keys, job.key_columns, layout.keys, strict=True)
         ),
         *(layout.inputs[i].evaluate().alias(lane(i)) for i in job.request_inputs),

@@ -10,17 +10,64 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from datetime import date, datetime
+from functools import partial
 from typing import Any
 
 import numpy as np
 import polars as pl
 
 from gnomon import columns
+from gnomon.errors import DataError
 from gnomon.time import DAY, instant
 from gnomon.types import DType
 
 _SIGN = 1 << 63
 _MASK = (1 << 64) - 1
+
+
+def as_key(column: pl.Expr, found: DType, declared: DType) -> pl.Expr:
+    """A column of a source or a spine as keys of the entity's type, strictly.
+
+    Raises: InvalidOperationError, when it is evaluated, for a time that is no whole microsecond: floored, it
+            would become another key.
+    """
+    if isinstance(found, pl.Datetime) and found.time_unit == "ns" and isinstance(declared, pl.Datetime):
+        whole = partial(_whole_micros, dtype=declared)
+        return column.map_batches(whole, return_dtype=declared, is_elementwise=True)
+    return column.cast(declared)
+
+
+def _whole_micros(column: pl.Series, dtype: DType) -> pl.Series:
+    at = finer_than_micros(column)
+    if at is not None:
+        text = column.cast(pl.String)[at]
+        raise pl.exceptions.InvalidOperationError(f"the key `{text}` is {FINER}")
+    return column.cast(dtype)
+
+
+def check_whole(column: pl.Series, where: str) -> None:
+    """Refuse a column of keys with a time that is no whole microsecond. `where`: what its rows are called.
+
+    Raises: DataError, naming the column and the first such row.
+    """
+    at = finer_than_micros(column)
+    if at is not None:
+        raise DataError(
+            f"the key column `{column.name}` has `{column.cast(pl.String)[at]}`, which is {FINER}",
+            at=f"{where} {at}",
+            hint="floor it to microseconds, as in the rows of the source",
+        )
+
+
+FINER = "finer than the microseconds that keys are kept in"
+
+
+def finer_than_micros(column: pl.Series) -> int | None:
+    """The first row with a time that is no whole microsecond; None where there is none."""
+    if not isinstance(column.dtype, pl.Datetime) or column.dtype.time_unit != "ns":
+        return None
+    fine = (column.to_physical() % 1000 != 0).arg_true()
+    return int(fine[0]) if len(fine) else None
 
 
 def key_bytes(keys: Sequence[pl.Series], n: int) -> list[bytes]:
@@ -44,7 +91,8 @@ def _closed(part: bytes) -> bytes:
 
 
 Encode = Callable[[Any], bytes]
-"""One Python value of a part → its bytes. Raises: TypeError or ValueError if it is not of the type."""
+"""One Python value of a part → its bytes. Raises: TypeError if it is not of the type; ValueError, which tells
+what is wrong with it, if it is and yet is no key."""
 
 
 def part_encoder(dtype: DType, last: bool) -> Encode:
@@ -58,8 +106,7 @@ def part_encoder(dtype: DType, last: bool) -> Encode:
     if dtype.is_integer():
         return _integer
     if isinstance(dtype, pl.Datetime):
-        up, down = {"ns": (1000, 1), "us": (1, 1), "ms": (1, 1000)}[dtype.time_unit]
-        return lambda value: _word(instant(_strict(value, datetime)) * up // down)
+        return _time
     return lambda value: _word(_day(value))
 
 
@@ -73,8 +120,15 @@ def _integer(value: Any) -> bytes:
             raise TypeError(f"{value!r} is not an integer")
         value = int(value)
     if not -_SIGN <= value < _SIGN:
-        raise ValueError(f"{value} does not fit 64 bits")
+        raise ValueError("more than 64 bits hold")
     return bytes(((value + _SIGN) & _MASK).to_bytes(8, "big"))
+
+
+def _time(value: Any) -> bytes:
+    # The datetimes of pandas know nanoseconds.
+    if getattr(_strict(value, datetime), "nanosecond", 0):
+        raise ValueError(FINER)
+    return _word(instant(value))
 
 
 def _day(value: Any) -> int:
@@ -85,7 +139,10 @@ def _day(value: Any) -> int:
 
 
 def _text(value: Any) -> bytes:
-    return bytes(_strict(value, str).encode())
+    try:
+        return bytes(_strict(value, str).encode())
+    except UnicodeEncodeError:
+        raise ValueError("no text that UTF-8 can hold") from None
 
 
 def _binary(value: Any) -> bytes:

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 import polars as pl
 
 from gnomon.errors import counted
+from gnomon.plan.keys import as_key
 from gnomon.plan.layout import Layout
 from gnomon.time import DAY, NEVER
 
@@ -101,7 +102,9 @@ def normalise(
 ) -> pl.LazyFrame:
     """Rows in normal form, lazily. `inputs`: only these lanes; `keep`: further columns to carry along."""
     schema = frame.collect_schema()
-    columns = [pl.col(name).cast(dtype).alias(key(i)) for i, (name, dtype) in enumerate(layout.keys)]
+    columns = [
+        as_key(pl.col(name), schema[name], dtype).alias(key(i)) for i, (name, dtype) in enumerate(layout.keys)
+    ]
     columns.append(micros(pl.col(layout.timestamp), schema[layout.timestamp]).alias(TIME))
     if layout.known_at is not None:
         known = micros(pl.col(layout.known_at), schema[layout.known_at]).fill_null(NEVER)
