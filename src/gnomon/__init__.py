@@ -101,6 +101,31 @@ _HOME = {
 }
 _MODULE_OF = {name: module for module, names in _HOME.items() for name in names.split()}
 
+_SYNONYMS = {
+    "avg": "mean",
+    "average": "mean",
+    "stddev": "std",
+    "stdev": "std",
+    "variance": "var",
+    "nunique": "n_distinct",
+    "count_distinct": "n_distinct",
+    "distinct_count": "n_distinct",
+    "approx_count_distinct": "approx_n_distinct",
+    "percentile": "quantile",
+    "most_common": "mode",
+    "topk": "top_k",
+    "minimum": "min",
+    "maximum": "max",
+    "total": "sum",
+    "latest": "last",
+    "earliest": "first",
+    "lastn": "last_k",
+    "firstn": "first_k",
+    "FeatureView": "FeatureGroup",
+    "Field": "Feature",
+}
+"""What others call it → what it is called here."""
+
 # Builtins that a star import must not shadow.
 __all__ = sorted(set(_MODULE_OF) - {"all", "any", "max", "min", "sum"})  # noqa: PLE0605 — sorted() gives a list
 
@@ -108,8 +133,10 @@ __all__ = sorted(set(_MODULE_OF) - {"all", "any", "max", "min", "sum"})  # noqa:
 def __getattr__(name: str) -> Any:
     module = _MODULE_OF.get(name)
     if module is None:
-        close = difflib.get_close_matches(name, _MODULE_OF, n=1)
-        hint = f"; did you mean `{close[0]}`?" if close else ""
+        close = _SYNONYMS.get(name)
+        if close not in _MODULE_OF:
+            close = next(iter(difflib.get_close_matches(name, _MODULE_OF, n=1)), None)
+        hint = f"; did you mean `{close}`?" if close else ""
         raise AttributeError(f"module `gnomon` has no attribute `{name}`{hint}", name=name)
     value = getattr(importlib.import_module(module), name)
     globals()[name] = value

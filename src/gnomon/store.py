@@ -239,7 +239,7 @@ def _check(path: object, urls: Mapping[str, object], clock: object) -> None:
 
 
 def _address(features: Any) -> Any:
-    """What tells one choice of features from others; None if nothing does, as with lists among its defaults."""
+    """What tells one choice of features from others; None if nothing does."""
     if isinstance(features, FeatureService):
         return features.ref
     chosen = tuple(features) if isinstance(features, list) else features

@@ -32,6 +32,18 @@ def test_all_problems_are_told_at_once():
     ]
 
 
+def test_a_default_may_be_a_list_or_a_struct():
+    for dtype, default in [(pl.List(pl.Int64), [1]), (pl.Struct({"a": pl.Int64}), {"a": 1})]:
+        assert hash(gn.Feature("x", dtype, default=default)) == hash(gn.Feature("x", dtype, default=default))
+        assert gn.Feature("x", dtype, default=default) != gn.Feature("x", dtype)
+
+
+@pytest.mark.parametrize("tags", [{"a": ["b"]}, {1: "b"}, {"a": None}])
+def test_tags_are_text(tags):
+    with pytest.raises(DefinitionError, match="is no text"):
+        gn.Feature("x", int, tags=tags)
+
+
 def test_every_property_makes_it_another_feature():
     plain = gn.Feature("x", int)
     others = [

@@ -157,6 +157,27 @@ def test_a_role_renames_keys_of_the_group_only():
     assert caught.value.hint == "its keys: user"
 
 
+@pytest.mark.parametrize("argument", ["expectations", "policy", "schedule", "freshness"])
+def test_an_argument_of_a_later_release_is_refused_with_its_name(argument):
+    [problem] = problems(**{argument: "x"})
+    assert problem == (argument, f"`{argument}` is not in this release")
+
+
+@pytest.mark.parametrize(("argument", "hint"), [("max_agee", "did you mean `max_age`?"), ("zzz", "known: ")])
+def test_an_argument_that_groups_do_not_have_is_answered_with_the_nearest(argument, hint):
+    with pytest.raises(DefinitionError, match=f"a group has no argument `{argument}`") as caught:
+        group(**{argument: "1h"})
+    assert hint in caught.value.hint
+
+
+def test_groups_with_lists_for_defaults_are_equal_and_hash_alike():
+    """So that services and selections of them can be kept in sets, and asked for twice."""
+    made = [group(features=[gn.last_k("x", 3, default=[0])]) for _ in range(2)]
+    assert made[0] == made[1] != group(features=[gn.last_k("x", 3, default=[1])])
+    assert len({hash(each) for each in made}) == 1
+    assert len({each["x_last_k"] for each in made}) == 1
+
+
 def test_equal_declarations_are_equal_and_hash_alike():
     assert group() == group()
     assert len({group(), group(), group(owner="ana"), group(version=2)}) == 3

@@ -133,7 +133,6 @@ def test_document_that_names_something_missing_says_what():
 @pytest.mark.parametrize(
     ("definition", "at"),
     [
-        (gn.Entity("e", tags={"n": 1}), "tags[0][1]"),
         (gn.Entity("e", owner=None), "owner"),
         (
             gn.FeatureGroup("g", timestamp="at", features=[gn.count(default={1})]),

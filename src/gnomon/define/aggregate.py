@@ -7,7 +7,7 @@ from `RULES`.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any, Literal
 
@@ -117,7 +117,8 @@ class Aggregate(Definition):
     limit: int | None = None
     offset: int = 0
     """Microseconds by which the window ends before t."""
-    default: Any = None
+    default: Any = field(default=None, hash=False)
+    """In the place of null, as the last step. Equal definitions have equal ones; the hash leaves it out, for it may be a list."""
     include_request: bool = False
     name: str | None = None
     k: int | None = None
@@ -139,9 +140,9 @@ class Aggregate(Definition):
             problems.add("`column` and `expr` exclude each other", at="expr")
         if rule.column == "required" and self.column is None and self.expr is None:
             problems.add("a column or an `expr` is needed", at="column")
-        for field in ("expr", "where"):
-            if getattr(self, field) is not None:
-                problems.attempt(parse, getattr(self, field), at=field)
+        for place in ("expr", "where"):
+            if getattr(self, place) is not None:
+                problems.attempt(parse, getattr(self, place), at=place)
         if self.name is not None:
             problems.name(self.name)
         windows = [_window(w, problems) for w in _listed(self.windows)]

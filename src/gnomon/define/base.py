@@ -68,6 +68,18 @@ def pairs(value: Any, what: str, problems: Problems) -> tuple[tuple[str, Any], .
     return ()
 
 
+def tags_of(value: Any, problems: Problems) -> tuple[tuple[str, str], ...]:
+    """Tags, which are text on both sides."""
+    given = pairs(value, "tags", problems)
+    for key, tag in given:
+        if not isinstance(key, str) or not isinstance(tag, str):
+            problems.add(
+                f"the tag {key!r}: {tag!r} is no text", at="tags", hint='such as {"domain": "weather"}'
+            )
+            return ()
+    return given
+
+
 _waiting: ContextVar[list[Problem] | None] = ContextVar("waiting", default=None)
 
 

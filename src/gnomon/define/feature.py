@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
-from gnomon.define.base import Definition, Problems, pairs, put
+from gnomon.define.base import Definition, Problems, put, tags_of
 from gnomon.define.expressions import parse
 from gnomon.types import DType, as_dtype
 
@@ -22,7 +22,8 @@ class Feature(Definition):
     name: str
     dtype: Any
     expr: str | None = None
-    default: Any = None
+    default: Any = field(default=None, hash=False)
+    """In the place of null, as the last step. Equal definitions have equal ones; the hash leaves it out, for it may be a list."""
     description: str = ""
     tags: Mapping[str, str] | tuple[tuple[str, str], ...] = ()
 
@@ -32,5 +33,5 @@ class Feature(Definition):
         dtype: DType | None = problems.attempt(as_dtype, self.dtype, at="dtype")
         if self.expr is not None:
             problems.attempt(parse, self.expr, at="expr")
-        put(self, dtype=dtype, tags=pairs(self.tags, "tags", problems))
+        put(self, dtype=dtype, tags=tags_of(self.tags, problems))
         problems.done()

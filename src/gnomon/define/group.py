@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from datetime import timedelta
-from typing import Any, Literal
+from typing import Any, Literal, Never, TypedDict, Unpack
 
 from gnomon.define.aggregate import Aggregate
-from gnomon.define.base import Definition, Problems, complain, pairs, put, version_of
+from gnomon.define.base import Definition, Problems, complain, pairs, put, tags_of, version_of
 from gnomon.define.entity import Entity
 from gnomon.define.feature import Feature
 from gnomon.define.source import Source
-from gnomon.errors import not_found
+from gnomon.errors import nearest, not_found
 from gnomon.time import duration
 from gnomon.types import as_dtype
 
@@ -94,10 +94,13 @@ class FeatureGroup(Definition):
             event_id=event_id,
             lag=lengths["lag"] or 0,
             schema=tuple(types),
+        **_others: Unpack[_Later],
             online=bool(online),
             description=description,
+        for other in _others:
+            _refuse(other, problems)
             owner=owner,
-            tags=pairs(tags, "tags", problems),
+            tags=tags_of(tags, problems),
         )
         self._check(problems)
         problems.done()

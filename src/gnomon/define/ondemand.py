@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from gnomon.define.base import Definition, Problems, pairs, put, version_of
+from gnomon.define.base import Definition, Problems, pairs, put, tags_of, version_of
 from gnomon.define.group import Selection
 from gnomon.errors import counted
 from gnomon.types import DType, as_dtype
@@ -170,7 +170,7 @@ def on_demand(
             version=version,
             description=description or inspect.getdoc(function) or "",
             owner=owner,
-            tags=pairs(tags, "tags", problems),
+            tags=tags_of(tags, problems),
             function=function,
         )
 

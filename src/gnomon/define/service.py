@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from gnomon.define.base import Definition, Problems, pairs, put, version_of
+from gnomon.define.base import Definition, Problems, put, tags_of, version_of
 from gnomon.define.group import FeatureGroup, Role, Selection
 from gnomon.define.ondemand import OnDemand
 
@@ -54,7 +54,7 @@ class FeatureService(Definition):
             problems.add("a service needs at least one feature", at="features")
         put(
             self, name=name, features=tuple(chosen), version=version, description=description, owner=owner,
-            tags=pairs(tags, "tags", problems),
+            tags=tags_of(tags, problems),
         )  # fmt: skip
         problems.done()
 

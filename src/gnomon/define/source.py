@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import ClassVar
 
-from gnomon.define.base import Definition, Problems, pairs, put
+from gnomon.define.base import Definition, Problems, put, tags_of
 from gnomon.time import duration
 
 FILE_FORMATS = ("parquet", "csv", "jsonl")
@@ -48,7 +48,7 @@ class Source(Definition):
             )
         if not isinstance(self.timestamp, str) or not self.timestamp:
             problems.add("`timestamp` must name the column of the event time", at="timestamp")
-        put(self, lag=lag or 0, tags=pairs(self.tags, "tags", problems))
+        put(self, lag=lag or 0, tags=tags_of(self.tags, problems))
 
 
 @dataclass(frozen=True, repr=False, init=False)
