@@ -118,7 +118,7 @@ class Aggregate(Definition):
     offset: int = 0
     """Microseconds by which the window ends before t."""
     default: Any = field(default=None, hash=False)
-    """In the place of null, as the last step. Equal definitions have equal ones; the hash leaves it out, for it may be a list."""
+    """In the place of null, as the last step. Not part of the hash: it may be a list."""
     include_request: bool = False
     name: str | None = None
     k: int | None = None

@@ -23,7 +23,7 @@ class Feature(Definition):
     dtype: Any
     expr: str | None = None
     default: Any = field(default=None, hash=False)
-    """In the place of null, as the last step. Equal definitions have equal ones; the hash leaves it out, for it may be a list."""
+    """In the place of null, as the last step. Not part of the hash: it may be a list."""
     description: str = ""
     tags: Mapping[str, str] | tuple[tuple[str, str], ...] = ()
 

@@ -17,6 +17,32 @@ from gnomon.time import duration
 from gnomon.types import as_dtype
 
 
+class _Later(TypedDict, total=False):
+    """Arguments of a later release. They are known by name, so that whoever gives one learns more than that."""
+
+    expectations: Never
+    policy: Never
+    schedule: Never
+    freshness: Never
+
+
+def _refuse(argument: str, problems: Problems) -> None:
+    """Tell of an argument that groups do not have, or not yet."""
+    if argument in _Later.__annotations__:
+        problems.add(
+            f"`{argument}` is not in this release",
+            at=argument,
+            hint="it comes with a later one: see `Not here yet` in the README",
+        )
+        return
+    known = [*(field.name for field in fields(FeatureGroup) if field.name != "entities"), "entity"]
+    close = nearest(argument, known)
+    problems.add(
+        f"a group has no argument `{argument}`",
+        hint=f"did you mean `{close}`?" if close else f"known: {', '.join(sorted(known))}",
+    )
+
+
 @dataclass(frozen=True, repr=False, init=False)
 class FeatureGroup(Definition):
     """Features of one entity (or of several together) from one source.
