@@ -93,8 +93,11 @@ class FeatureGroup(Definition):
         description: str = "",
         owner: str = "",
         tags: Mapping[str, str] | tuple[tuple[str, str], ...] = (),
+        **_others: Unpack[_Later],
     ) -> None:
         problems = Problems(f"group {name}")
+        for other in _others:
+            _refuse(other, problems)
         problems.name(name)
         version_of(version, problems)
         lengths = {}
@@ -120,11 +123,8 @@ class FeatureGroup(Definition):
             event_id=event_id,
             lag=lengths["lag"] or 0,
             schema=tuple(types),
-        **_others: Unpack[_Later],
             online=bool(online),
             description=description,
-        for other in _others:
-            _refuse(other, problems)
             owner=owner,
             tags=tags_of(tags, problems),
         )
