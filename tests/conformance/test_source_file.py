@@ -73,7 +73,7 @@ class TestCsv(FileTests):
     path = "rows.csv"
     files = ("rows.csv",)
     save = pl.DataFrame.write_csv
-    damaged = b""
+    damaged = b"k,t\n\xff\xfe,1\n"
     VALUES = {  # noqa: RUF012
         pl.Int64(): [-(2**63), None, 2**63 - 1],
         pl.Float64(): [0.1, None, -0.0, 5e-324, 1e16, float("inf")],
@@ -124,4 +124,4 @@ class TestJsonLines(FileTests):
     }
 
     def test_a_source_may_have_no_rows(self):
-        """Without rows, JSON lines tell no columns: see tests/sources/test_file.py."""
+        """Without rows, JSON lines tell no columns: see tests/sources/test_changing.py."""

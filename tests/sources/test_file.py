@@ -197,11 +197,11 @@ def test_an_empty_folder_is_nothing_to_read(tmp_path, opened):
         (
             {"rows/a.csv": "k,x\n1,2\n", "rows/b.csv": "x,k\n2,1\n"},
             "rows",
-            "cannot read it: schema names differ",
+            "columns differ: `a.csv` has k, x; `b.csv` has x, k",
             "the same columns, in one order",
         ),
-        ({"a.parquet": "no parquet"}, "a.parquet", "cannot read it: parquet", "is it a parquet file"),
-        ({"a.jsonl": ""}, "a.jsonl", "cannot read it", "is it a jsonl file"),
+        ({"a.parquet": "no parquet"}, "a.parquet", "cannot read `a.parquet`", "is it a parquet file"),
+        ({"a.jsonl": "{"}, "a.jsonl", "cannot read `a.jsonl`", "is it a jsonl file"),
     ],
 )
 def test_what_cannot_be_read_is_told_with_a_way_out(put, opened, files, path, what, hint):

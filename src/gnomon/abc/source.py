@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
+from copy import copy
 from dataclasses import dataclass
+from types import MappingProxyType
+from typing import Self
 
 import polars as pl
 
@@ -30,15 +33,28 @@ class Part:
 
 
 class SourceReader(ABC):
-    """Reads the rows of one source. Stateless; made for each run."""
+    """Reads the rows of one source. Made for each run.
+
+    `types`: columns that are read as these types, whatever their values look like, or not at all: what a group
+    declares in `schema`, and from its apply on all that it reads. `may_be_empty`: the group is registered, and a place
+    where there is nothing any more is a source without rows.
+    """
 
     name: str
     numbered: bool = False
     """Whether rows have a fixed order, so that a stretch of them can be read by number at little cost."""
+    types: Mapping[str, DType] = MappingProxyType({})
+    may_be_empty: bool = False
+
+    def with_types(self, types: Mapping[str, DType]) -> Self:
+        """The same reader, which reads some columns as other types."""
+        other = copy(self)
+        other.types = {**self.types, **types}
+        return other
 
     @abstractmethod
     def schema(self) -> dict[str, DType]:
-        """Column names and types.
+        """Column names and types: Null where no value tells one, and no columns if nothing tells of any.
 
         Raises: DataError, naming the source and the place, if there is nothing to read, or nothing that can
         be used.

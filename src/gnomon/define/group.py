@@ -50,7 +50,8 @@ class FeatureGroup(Definition):
     A *state group* has `gn.Feature` columns: the newest row counts. An *event group* has aggregates over
     windows. Without `source` the group is *cached*: the store keeps its rows, written by `insert`; it then
     declares `timestamp`, `known_at`, `event_id`, `lag` itself, and in `schema` the columns that only
-    aggregates or expressions use.
+    aggregates or expressions use. With a source, `schema` tells types that its values do not tell: of columns
+    without a value, of a source without rows, of text that looks like numbers.
 
     Raises: DefinitionError with all problems at once.
     """
@@ -167,7 +168,7 @@ class FeatureGroup(Definition):
             if self.known_at is not None and self.lag:
                 problems.add("`known_at` and `lag` exclude each other", at="lag")
         else:
-            for field in ("timestamp", "known_at", "event_id", "lag", "schema"):
+            for field in ("timestamp", "known_at", "event_id", "lag"):
                 if getattr(self, field):
                     problems.add(f"`{field}` belongs to the source `{self.source_name}`", at=field)
         self._check_names(problems)

@@ -10,13 +10,12 @@ from gnomon.abc.source import SourceReader
 from gnomon.define.collect import Collected, collect, collect_with_problems
 from gnomon.define.group import FeatureGroup, Selection
 from gnomon.define.ondemand import OnDemand
-from gnomon.errors import BreakingChange, DefinitionError, GnomonError, Gone, Problem
+from gnomon.errors import BreakingChange, DefinitionError, GnomonError, Gone, Problem, counted
 from gnomon.events import Applied, Step, emit
 from gnomon.flows import ondemand
 from gnomon.flows.forget import forget_removed, set_aside
 from gnomon.flows.project import Project
-from gnomon.plan.layout import NONE, Layout, make_layout
-from gnomon.plan.normal import raw_columns
+from gnomon.plan.layout import NONE, Layout, filled_in, make_layout
 from gnomon.registry.diff import Change, diff, render, requirements_of, updates_of
 from gnomon.registry.snapshot import Snapshot
 from gnomon.types import DType
@@ -92,13 +91,12 @@ def make_plan(project: Project, definitions: Any, *, prune: bool = False) -> Pla
     columns: dict[str, Mapping[str, DType]] = {}
     for group in collected.groups:
         try:
-            schema = project.reader(group).schema()
-            layout = make_layout(group, schema)
+            layout = make_layout(group, source_schema(project, snapshot, group))
         except GnomonError as error:
             problems.extend(_located(error, group))
             continue
         layouts[group.ref] = layout
-        columns[group.ref] = {name: schema[name] for name in raw_columns(layout)}
+        columns[group.ref] = dict(layout.types)
     for on_demand in collected.on_demand:
         problems.extend(_probed(on_demand, layouts))
     problems.extend(_collisions(collected))
@@ -111,7 +109,7 @@ def make_plan(project: Project, definitions: Any, *, prune: bool = False) -> Pla
         note
         for group in collected.groups
         if group.ref in touched and group.online
-        for note in _costs(project.reader(group), layouts[group.ref])
+        for note in _costs(project.reader(group, layouts[group.ref]), layouts[group.ref])
     ]
     return Plan(changes, snapshot.revision, snapshot=snapshot, notes=tuple(notes))
 
@@ -151,6 +149,16 @@ def apply(project: Project, definitions: Any, *, prune: bool = False, message: s
     return Plan(plan.changes, plan.base, new.revision, new, notes)
 
 
+def source_schema(project: Project, snapshot: Snapshot, group: FeatureGroup) -> Mapping[str, DType]:
+    """The columns of a group's source with their types; what it does not tell any more, as it was applied.
+
+    Raises: DataError if the source cannot be read.
+    """
+    applied = snapshot.columns(group.ref) if ("group", group.ref) in snapshot.documents else None
+    found = project.reader(group, may_be_empty=applied is not None).schema()
+    return filled_in(found, applied or {})
+
+
 def _costs(reader: SourceReader, layout: Layout) -> Iterator[str]:
     """What keeping a group online costs beyond what its windows need."""
     try:
@@ -166,7 +174,7 @@ def _costs(reader: SourceReader, layout: Layout) -> Iterator[str]:
     if endless:
         rows = reader.expected_rows()
         each = _ROW_BYTES + 8 * len(layout.inputs)
-        size = f": {rows:,} rows, about {rows * each / 1e6:,.0f} MB" if rows > 0 else ""
+        size = f": {counted(rows, 'row')}, about {rows * each / 1e6:,.0f} MB" if rows > 0 else ""
         yield (
             f"`{layout.ref}` keeps all rows online{size}, because {', '.join(f'`{n}`' for n in endless[:3])}"
             f"{' and others' if len(endless) > 3 else ''} {'have' if len(endless) > 1 else 'has'} no window"

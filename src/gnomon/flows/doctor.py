@@ -195,9 +195,8 @@ def _applied(project: Project, collected: Collected) -> Found:
 
 def _source(project: Project, snapshot: Snapshot, group: FeatureGroup) -> Found:
     """Whether a group's source can be read, and its columns are those that the group was applied with."""
-    reader = project.reader(group)
-    schema = reader.schema()
-    make_layout(group, schema)
+    schema = applying.source_schema(project, snapshot, group)
+    reader = project.reader(group, make_layout(group, schema))
     registered = snapshot.columns(group.name, group.version) if group.ref in snapshot.refs("group") else None
     moved = [
         f"`{name}` is {dtype_text(schema[name])}, was {dtype_text(dtype)}"

@@ -14,7 +14,7 @@ from gnomon.engines.resolve import AsOf, match_keys, resolve
 from gnomon.errors import DataError, UsageError, counted
 from gnomon.flows.how import how
 from gnomon.flows.project import Project
-from gnomon.flows.read import collect_rows
+from gnomon.flows.read import Origin, collect_rows
 from gnomon.flows.request import Job, Request, with_default
 from gnomon.plan.layout import NONE, Layout, Output
 from gnomon.plan.normal import ID, KNOWN, TIME, key, lane, normalise, raw_columns
@@ -156,10 +156,12 @@ def _key_frame(job: Job, keys: Mapping[str, Any]) -> pl.DataFrame:
 def _rows_of_key(project: Project, job: Job, keys: pl.DataFrame) -> pl.DataFrame:
     """The key's rows, all of them, in normal form with content."""
     layout = job.layout
-    rows = normalise(project.reader(job.group).scan(raw_columns(layout)), layout, with_content=True)
+    reader = project.reader(job.group, layout)
+    origin = Origin(reader, layout, reader.parts())
+    rows = normalise(reader.scan(raw_columns(layout)), layout, with_content=True)
     for name in keys.columns:
         rows = rows.filter(pl.col(name) == pl.lit(keys[name][0], dtype=keys.schema[name]))
-    return collect_rows(rows, layout.ref)
+    return collect_rows(rows, layout.ref, origin)
 
 
 def _edges(layout: Layout, output: Output, t: int) -> tuple[int | None, int]:

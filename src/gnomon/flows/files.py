@@ -10,7 +10,8 @@ from pathlib import Path
 import polars as pl
 
 from gnomon.errors import DataError, NotFound, Unavailable, UsageError, nearest
-from gnomon.sources.file import dates_as_text
+from gnomon.sources.text import dates_as_text
+from gnomon.sources.widths import check_widths, open_text
 from gnomon.types import DType
 
 FORMATS = ("parquet", "csv", "jsonl")
@@ -53,7 +54,6 @@ def read_bytes(content: bytes, format: str, types: Mapping[str, DType] | None = 
 
 def check_target(path: Path) -> str:
     """The format that a file would have, told before anything is computed for it. Raises: UsageError."""
-    if not path.parent.is_dir():
     return format_of(check_place(path))
 
 
@@ -62,6 +62,7 @@ def check_place(given: str | Path) -> Path:
     if not isinstance(given, str | Path) or "\0" in str(given):
         raise UsageError(f"`{given!r}` is no path", hint="name a file: `train.parquet`")
     path = Path(given)
+    if not path.parent.is_dir():
         raise UsageError(
             f"there is no folder `{path.parent}` to write `{path.name}` to", hint="make it first"
         )
@@ -89,13 +90,13 @@ def write_table(frame: pl.DataFrame, path: Path, format: str) -> None:
         else:
             frame.write_ndjson(draft)
         draft.replace(path)
-    except pl.exceptions.PolarsError as error:
     except OSError as error:
         draft.unlink(missing_ok=True)
         raise Unavailable(
             f"`{path}` cannot be written: {error.strerror or _first(error)}",
             hint="is there room on the disk, and may this user write there?",
         ) from None
+    except pl.exceptions.PolarsError as error:
         draft.unlink(missing_ok=True)
         raise DataError(
             f"{format} cannot hold this table: {_first(error)}", at=str(path), hint="write Parquet instead"
@@ -109,9 +110,9 @@ def _read(source: Path | BytesIO, name: str, format: str, types: Mapping[str, DT
         if format == "parquet":
             return pl.read_parquet(source)
         if format == "csv":
-            if isinstance(source, BytesIO):
             with BytesIO(source.getvalue()) if isinstance(source, BytesIO) else open_text(source) as content:
                 check_widths(content, ",", name, name)
+            if isinstance(source, BytesIO):
                 source.seek(0)
             overrides = {**dates_as_text(source), **certain}
             if isinstance(source, BytesIO):

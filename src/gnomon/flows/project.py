@@ -29,11 +29,13 @@ from gnomon.sources.file import FileReader
 from gnomon.sources.sql import SQLReader
 from gnomon.time import Clock, monotonic, system_clock
 
-READERS: dict[type[Source], Callable[[Any, Path], SourceReader]] = {
+READERS: dict[type[Source], Callable[..., SourceReader]] = {
     FileSource: FileReader,
     SQLSource: SQLReader,
 }
-"""How each kind of source is read."""
+"""How each kind of source is read: called with the source, the project's folder, types, and whether it may be
+empty (`SourceReader`).
+"""
 
 
 _LOOK_EVERY = 1.0
@@ -113,11 +115,19 @@ class Project:
             layout = self._layouts[text] = make_layout(group, columns)
         return layout
 
-    def reader(self, group: FeatureGroup) -> SourceReader:
-        """Reads the rows of a group: from its source, or from its own table if it is cached."""
+    def reader(
+        self, group: FeatureGroup, layout: Layout | None = None, *, may_be_empty: bool = False
+    ) -> SourceReader:
+        """Reads the rows of a group: from its source, or from its own table if it is cached.
+
+        With the layout of a registered group, in the types that it was applied with; else as the source is now.
+        """
         if group.source is None:
             return TableReader(self.offline, group, filled=was_filled(self.root, group))
-        return READERS[type(group.source)](group.source, self.root)
+        read = READERS[type(group.source)]
+        if layout is None:
+            return read(group.source, self.root, dict(group.schema), may_be_empty=may_be_empty)
+        return read(group.source, self.root, dict(layout.types), may_be_empty=True)
 
     def function(self, on_demand: OnDemand) -> Callable[..., Any]:
         """The code of a registered on-demand feature.

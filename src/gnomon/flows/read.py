@@ -10,9 +10,23 @@ import polars as pl
 
 from gnomon.abc.source import Part, SourceReader
 from gnomon.engines.resolve import AsOf, needs_content
-from gnomon.errors import DataError
+from gnomon.errors import DataError, Unavailable, counted
 from gnomon.plan.layout import NONE, Layout, Output
-from gnomon.plan.normal import PART, ROW, TIME, Ignored, count_ignored, lane, micros, normalise, raw_columns
+from gnomon.plan.normal import (
+    PART,
+    ROW,
+    TIME,
+    Ignored,
+    count_ignored,
+    days_are_times,
+    event_time,
+    is_day,
+    lane,
+    normalise,
+    not_times,
+    raw_columns,
+    why_no_time,
+)
 from gnomon.time import ALWAYS, NEVER
 
 
@@ -53,13 +67,13 @@ def plan_reading(
     with_content = needs_content(layout, outputs, overlapping)
     since, until = _stretch(layout, outputs, first_t, last_t)
     raw = reader.scan(raw_columns(layout), part_column=PART if overlapping else None)
-    if overlapping and not _overlap(raw, layout):
+    if overlapping and not _overlap(raw, Origin(reader, layout, parts)):
         overlapping = False
         with_content = needs_content(layout, outputs, False)
     schema = raw.collect_schema()
     numbered = layout.kind == "state" and reader.numbered
     filtered = raw.with_row_index(ROW) if numbered else raw
-    time = micros(pl.col(layout.timestamp), schema[layout.timestamp])
+    time = event_time(layout, schema)
     if isinstance(schema[layout.timestamp], pl.Datetime):
         # In the column's own type, so that files can skip row groups by their statistics.
         unit = schema[layout.timestamp].time_unit  # type: ignore[attr-defined]
@@ -103,35 +117,114 @@ def _tick(instant: int, unit: str, dtype: pl.DataType) -> pl.Expr:
     return pl.lit(max(-(2**63), min(2**63 - 1, ticks)), dtype=pl.Int64).cast(dtype)
 
 
-def _overlap(raw: pl.LazyFrame, layout: Layout) -> bool:
+def _overlap(raw: pl.LazyFrame, origin: Origin) -> bool:
     """Whether two parts hold rows of one stretch of time, so that one may repeat rows of another."""
-    schema = raw.collect_schema()
-    spans = (
-        raw.select(PART, micros(pl.col(layout.timestamp), schema[layout.timestamp]).alias(TIME))
-        .group_by(PART)
-        .agg(pl.col(TIME).min().alias("low"), pl.col(TIME).max().alias("high"))
-        .drop_nulls()
-        .sort("low")
-        .collect(engine="streaming")
-    )
+    time = event_time(origin.layout, raw.collect_schema()).alias(TIME)
+    with telling(origin.layout.ref, origin):
+        spans = (
+            raw.select(PART, time)
+            .group_by(PART)
+            .agg(pl.col(TIME).min().alias("low"), pl.col(TIME).max().alias("high"))
+            .drop_nulls()
+            .sort("low")
+            .collect(engine="streaming")
+        )
     low, high = spans["low"], spans["high"]
     return bool((low.slice(1) <= high.head(len(high) - 1)).any()) if len(spans) > 1 else False
 
 
+@dataclass(frozen=True)
+class Origin:
+    """Where rows that are being read come from: for telling what is wrong with them."""
+
+    reader: SourceReader
+    layout: Layout
+    parts: tuple[Part, ...]
+
+    def check_unchanged(self) -> None:
+        """Raises: Unavailable if a part is another one than when reading began: rows of both may be mixed."""
+        if self.layout.cached:
+            return  # a table's files stay as they are
+        now = {part.name: part.etag for part in self.reader.parts()}
+        for part in self.parts:
+            if now.get(part.name) != part.etag:
+                raise Unavailable(
+                    f"source `{self.reader.name}`: `{part.name}` was changed while it was being read",
+                    at=part.name,
+                    hint="run it again; files written under another name and then renamed are never half there",
+                )
+
+    def cause(self) -> DataError | None:
+        """What in the rows cannot be read: the first such time, or the first such part."""
+        for part in self.parts:
+            if not self.layout.cached:
+                for column in (self.layout.timestamp, self.layout.known_at):
+                    found = self._bad_time(part, column) if column is not None else None
+                    if found is not None:
+                        return found
+            try:
+                self.reader.scan(raw_columns(self.layout), parts=[part]).null_count().collect(
+                    engine="streaming"
+                )
+            except (pl.exceptions.PolarsError, OSError) as error:
+                return DataError(
+                    f"source `{self.reader.name}`: cannot read `{part.name}`: {_first_words(error)}",
+                    at=part.name,
+                    hint="a file must be whole, and its values of the types that the group was applied with; "
+                    "`gnomon apply` takes over new types",
+                )
+        return None
+
+    def _bad_time(self, part: Part, column: str) -> DataError | None:
+        """The first text in a time column that is no time; None too where times are no text."""
+        try:
+            rows = self.reader.with_types({column: pl.String()}).scan([column], parts=[part])
+            texts = rows.collect()[column]
+        except (DataError, OSError, pl.exceptions.PolarsError):
+            return None
+        days = column != self.layout.timestamp or days_are_times(self.layout.lag, self.layout.known_at)
+        bad = not_times(texts, days=days).arg_true()
+        if not len(bad):
+            return None
+        text = texts[int(bad[0])]
+        return DataError(
+            f"source `{self.reader.name}`: `{column}` of row {int(bad[0]) + 1:,} of `{part.name}` is `{text}`, "
+            f"{why_no_time(text)}" + (f" ({counted(len(bad), 'such row')})" if len(bad) > 1 else ""),
+            at=part.name,
+            hint='a day is not known before it ends: declare lag="1d" or a known_at column, or write full times'
+            if is_day(text)
+            else "mend the value, or leave it empty: rows without an event time are ignored and counted",
+        )
+
+
 @contextmanager
-def telling(what: str) -> Iterator[None]:
-    """Turn what Polars says of rows that cannot be read into a DataError that names the group."""
+def telling(what: str, origin: Origin | None = None) -> Iterator[None]:
+    """Turn what Polars says of rows that cannot be read into an error that names the group and the reason.
+
+    Raises: Unavailable if files were changed meanwhile, whether or not what was read looks right; DataError.
+    """
     try:
         yield
-    except pl.exceptions.PolarsError as error:
-        first = str(error).split("\n\n", maxsplit=1)[0]
+    except (pl.exceptions.PolarsError, OSError) as error:
+        found = None
+        if origin is not None:
+            origin.check_unchanged()
+            found = origin.cause()
+        if found is not None:
+            raise DataError(f"group `{what}`: {found.what}", at=found.at, hint=found.hint) from None
         raise DataError(
-            f"group `{what}`: its rows cannot be read: {first}",
+            f"group `{what}`: its rows cannot be read: {_first_words(error)}",
             hint="a value does not fit the declared type; TRY_CAST in an expr turns such values into null",
         ) from None
+    if origin is not None:
+        origin.check_unchanged()
 
 
-def collect_rows(frame: pl.LazyFrame, what: str) -> pl.DataFrame:
-    """Read the rows. Raises: DataError that names the group, if a value does not fit its type."""
-    with telling(what):
+def collect_rows(frame: pl.LazyFrame, what: str, origin: Origin | None = None) -> pl.DataFrame:
+    """Read the rows. Raises: what `telling` raises."""
+    with telling(what, origin):
         return frame.collect()
+
+
+def _first_words(error: Exception) -> str:
+    return str(error).split("\n\n", maxsplit=1)[0]

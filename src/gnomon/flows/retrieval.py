@@ -109,7 +109,7 @@ class Retrieval:
         ]
         for job in q.request.jobs:
             layout = job.layout
-            reading = read_job(self._project.reader(job.group), q, job)
+            reading = read_job(self._project.reader(job.group, job.layout), q, job)
             keys = ", ".join(job.key_columns) or "none (one global key)"
             lines.append(f"\n{layout.ref} ({layout.kind} group), key {keys}")
             lines.append(f"  reads   {reading.source}: {', '.join(reading.columns)}")

@@ -17,7 +17,7 @@ from gnomon.errors import DataError, UsageError, nearest
 from gnomon.events import Retrieved, emit
 from gnomon.flows import ondemand
 from gnomon.flows.project import Project
-from gnomon.flows.read import Reading, plan_reading, telling
+from gnomon.flows.read import Origin, Reading, plan_reading, telling
 from gnomon.flows.request import Ident, Job, Request, with_default
 from gnomon.plan.keys import as_key, check_whole
 from gnomon.plan.layout import castable
@@ -202,7 +202,7 @@ def read_job(reader: SourceReader, question: Question, job: Job) -> Reading:
 def answer_job(project: Project, question: Question, job: Job) -> tuple[Answer, Reading]:
     """The features of one group for a spine."""
     layout, spine, t = job.layout, question.spine, question.t
-    reader = project.reader(job.group)
+    reader = project.reader(job.group, layout)
     reading = read_job(reader, question, job)
     keys = [key(i) for i in range(len(layout.keys))]
     own = [lane(i) for i in job.request_inputs]
@@ -236,7 +236,7 @@ def answer_job(project: Project, question: Question, job: Job) -> tuple[Answer, 
         return pl.DataFrame(found.columns)
 
     expected = reader.expected_rows()
-    with telling(layout.ref):
+    with telling(layout.ref, Origin(reader, layout, reading.parts)):
         found = None
         if reading.narrow is not None:
             found = project.engine.newest(

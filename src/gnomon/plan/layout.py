@@ -259,7 +259,10 @@ def filled_in(schema: Mapping[str, DType], known: Mapping[str, DType]) -> dict[s
     """Columns of a source, those without a type in the one that is `known`; all of `known` if there are no columns."""
     if not schema:
         return dict(known)
-    return {name: known.get(name, dtype) if isinstance(dtype, pl.Null) else dtype for name, dtype in schema.items()}
+    return {
+        name: known.get(name, dtype) if isinstance(dtype, pl.Null) else dtype
+        for name, dtype in schema.items()
+    }
 
 
 def _check_default(output: Output, problems: Problems) -> None:

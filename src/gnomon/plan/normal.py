@@ -8,8 +8,10 @@ null key or time are left out, and counted by `count_ignored`.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import re
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from functools import partial
 
 import polars as pl
 
@@ -54,35 +56,92 @@ class Ignored:
         return ", ".join(f"{counted(n, 'row')} {why}" for n, why in counts if n) or "none"
 
 
-def micros(column: pl.Expr, dtype: pl.DataType) -> pl.Expr:
+def micros(column: pl.Expr, dtype: pl.DataType, *, days: bool = True) -> pl.Expr:
     """A time column as int64 microseconds UTC, floored. Null stays null; text that is no time becomes an
-    error.
+    error, and so does a date alone in text where `days` is False.
     """
     if isinstance(dtype, pl.Datetime):
         ticks = column.to_physical()
         return {"ns": ticks // 1000, "us": ticks, "ms": ticks * 1000}[dtype.time_unit]
     if isinstance(dtype, pl.Date):
         return column.to_physical().cast(pl.Int64) * DAY
-    return _text_micros(column)
+    return column.map_batches(
+        partial(_text_micros, days=days, strict=True), return_dtype=pl.Int64, is_elementwise=True
+    )
 
 
+def as_type(column: pl.Expr, found: pl.DataType, dtype: pl.DataType, *, days: bool = True) -> pl.Expr:
+    """A column as another type, strictly. Text becomes times as in `micros`; naive times are UTC."""
+    if found == dtype:
+        return column
+    if isinstance(found, pl.String) and isinstance(dtype, pl.Datetime):
+        instant = micros(column, found, days=days).cast(pl.Datetime("us", "UTC"))
+        return (instant if dtype.time_zone else instant.dt.replace_time_zone(None)).cast(dtype)
+    return column.cast(dtype)
+
+
+def days_are_times(lag: int, known_at: str | None) -> bool:
+    """Whether a date alone may be an event time: the day is not known before it ends, so that something must tell
+    when it was.
+    """
+    return bool(lag) or known_at is not None
+
+
+def not_times(text: pl.Series, *, days: bool = True) -> pl.Series:
+    """Which texts are no times, as `micros` reads them."""
+    return text.is_not_null() & _text_micros(text, days=days, strict=False).is_null()
+
+
+def is_day(text: str) -> bool:
+    """Whether a text is a date and nothing more."""
+    return _DAY.fullmatch(text.strip()) is not None
+
+
+def why_no_time(text: str) -> str:
+    """What is wrong with a text that is no time, in words that go on after `is`."""
+    if is_day(text):
+        return "a date without a time of day, in a column of times"
+    return "no time as ISO 8601 writes them, such as 2026-01-31T12:00:00Z"
+
+
+_DAY = re.compile(r"\d{4}-\d{2}-\d{2}")
 _ZONE = r"(:\d{2}.*?)\s*(Z|z|[+-]\d{2}(?::?\d{2})?)$"
 """What stands between the minutes and the zone, and the zone: `Z`, `+01:00`, `+0100` or `+01`."""
+_FORMS = ("%Y-%m-%dT%H:%M:%S%.fZ", "%Y-%m-%d %H:%M:%S%.f", "%Y-%m-%dT%H:%M:%S%.f")
+"""What most columns are written in, ten times as fast to read as everything that ISO 8601 allows."""
 
 
-def _text_micros(column: pl.Expr) -> pl.Expr:
+def _text_micros(text: pl.Series, *, days: bool, strict: bool) -> pl.Series:
     """ISO 8601 text, naive (UTC) and with offsets mixed in one column."""
-    text = column.str.strip_chars()
+    first = text.drop_nulls().head(1)
+    form = next((form for form in _FORMS if not _parsed(first, form).null_count()), _FORMS[0])
+    parsed = _parsed(text, form)
+    rest = (parsed.is_null() & text.is_not_null()).arg_true()
+    if not len(rest):
+        return parsed
+    return parsed.scatter(rest, _any_text_micros(text.gather(rest), days, strict))
+
+
+def _parsed(text: pl.Series, form: str) -> pl.Series:
+    # Microseconds and not finer: nanoseconds end with the year 2262, and a date beyond it would come out as another.
+    return text.str.to_datetime(form, time_unit="us", strict=False).to_physical()
+
+
+def _any_text_micros(given: pl.Series, days: bool, strict: bool) -> pl.Series:
+    text = given.str.strip_chars()
     digits = text.str.extract(_ZONE, 2).str.replace(":", "", literal=True)
     naive = text.str.replace(_ZONE, "$1").str.replace("T", " ", literal=True)
-    whole = pl.when(naive.str.len_chars() <= 10).then(naive + " 00:00:00").otherwise(naive)
-    whole = pl.when(whole.str.len_chars() == 16).then(whole + ":00").otherwise(whole)
-    # Microseconds and not finer: nanoseconds end with the year 2262, and a date beyond it would come out as another.
-    parsed = whole.str.to_datetime("%Y-%m-%d %H:%M:%S%.f", time_unit="us", strict=True).to_physical()
+    if days:
+        naive = naive.zip_with(naive.str.len_chars() > 10, naive + " 00:00:00")
+    naive = naive.zip_with(naive.str.len_chars() != 16, naive + ":00")
+    parsed = _parsed(naive, "%Y-%m-%d %H:%M:%S%.f")
+    if strict and parsed.null_count():
+        first = given.gather(parsed.is_null().arg_true().head(1))
+        raise pl.exceptions.InvalidOperationError(f"`{first[0]}` is {why_no_time(first[0])}")
     hours = digits.str.slice(1, 2).cast(pl.Int64, strict=False)
     minutes = digits.str.slice(3, 2).cast(pl.Int64, strict=False).fill_null(0)
     seconds = hours * 3600 + minutes * 60
-    shift = pl.when(digits.str.starts_with("-")).then(-seconds).otherwise(seconds).fill_null(0)
+    shift = seconds.zip_with(~digits.str.starts_with("-").fill_null(False), -seconds).fill_null(0)
     return parsed - shift * 1_000_000
 
 
@@ -90,6 +149,12 @@ def raw_columns(layout: Layout) -> list[str]:
     """The source's columns that the normal form is made of."""
     times = [c for c in (layout.timestamp, layout.known_at, layout.event_id) if c is not None]
     return list(dict.fromkeys([*layout.key_names, *times, *(name for name, _ in layout.columns)]))
+
+
+def event_time(layout: Layout, schema: Mapping[str, pl.DataType]) -> pl.Expr:
+    """The event time of raw rows as int64 microseconds."""
+    days = layout.cached or days_are_times(layout.lag, layout.known_at)
+    return micros(pl.col(layout.timestamp), schema[layout.timestamp], days=days)
 
 
 def normalise(
@@ -105,7 +170,7 @@ def normalise(
     columns = [
         as_key(pl.col(name), schema[name], dtype).alias(key(i)) for i, (name, dtype) in enumerate(layout.keys)
     ]
-    columns.append(micros(pl.col(layout.timestamp), schema[layout.timestamp]).alias(TIME))
+    columns.append(event_time(layout, schema).alias(TIME))
     if layout.known_at is not None:
         known = micros(pl.col(layout.known_at), schema[layout.known_at]).fill_null(NEVER)
         columns.append(known.alias(KNOWN))

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import glob
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property
-from io import BytesIO
 from pathlib import Path
 
 import polars as pl
 
 from gnomon.abc.source import Part, SourceReader, usable
 from gnomon.define.source import FileSource
-from gnomon.errors import DataError, nearest
+from gnomon.errors import DataError, Unavailable, nearest
+from gnomon.plan.normal import as_type, days_are_times
+from gnomon.sources.agree import check_fits, common_columns, common_texts
+from gnomon.sources.text import csv_types, header_of, is_blank, jsonl_types, separator_of
+from gnomon.sources.widths import check_widths, open_text
 from gnomon.types import DType
 
 _ENDINGS = {
@@ -20,53 +23,47 @@ _ENDINGS = {
     "csv": (".csv", ".tsv", ".csv.gz"),
     "jsonl": (".jsonl", ".ndjson", ".json"),
 }
-
-
-_LOOKED_AT = 1_000
-"""Rows of a text file by which the form of its dates is told."""
 _TEXT_ROW = 40
 """Bytes that a row of a text file has at least, roughly."""
 
-
-_ISO = r"^\d{4}-\d{2}-\d{2}"
-
-
-def dates_as_text(file: Path | BytesIO, separator: str = ",") -> dict[str, pl.DataType]:
-    """The columns of a CSV file that Polars takes for dates though they are not ISO 8601: they stay text.
-
-    Whether 05/06 is in May or in June is nothing to guess.
-    """
-    parsed = pl.read_csv(file, separator=separator, try_parse_dates=True, n_rows=_LOOKED_AT)
-    found = [name for name, dtype in parsed.schema.items() if isinstance(dtype, pl.Date | pl.Datetime)]
-    if not found:
-        return {}
-    if isinstance(file, BytesIO):
-        file.seek(0)
-    written = pl.read_csv(file, separator=separator, columns=found, infer_schema=False, n_rows=_LOOKED_AT)
-    return {
-        name: pl.String() for name in found if not written[name].str.strip_chars().str.contains(_ISO).all()
-    }
+Types = Mapping[str, DType]
 
 
 class FileReader(SourceReader):
     """Reads a `FileSource`. Paths are relative to `root`, the project's folder.
 
     Of a folder all files in it and below count, but those that begin with `_` or `.`, by which other tools mark
-    what is no data. Parquet files may have more columns than others: where they lack one, it is null.
+    what is no data. Parquet files may differ in their columns and in the widths of their types: where a file lacks
+    a column, it is null.
 
     Raises: DataError where there is nothing to read, or files of several formats.
     """
 
-    def __init__(self, source: FileSource, root: Path) -> None:
+    def __init__(
+        self, source: FileSource, root: Path, types: Types | None = None, *, may_be_empty: bool = False
+    ) -> None:
+        self.types = dict(types or {})
+        self.may_be_empty = may_be_empty
         self.source = source
         self.name = source.name
         self.location = str(root / source.path)
         self.files = self._find()
         self.format = source.file_format or self._format_of_all()
         self.numbered = self.format == "parquet"
+        self._found: dict[Path, dict[str, DType]] = {}
+        self._even: set[Path] = set()
+        """CSV files whose rows all have as many fields as their header."""
+
+    # ---- which files
 
     def _find(self) -> list[Path]:
         path = Path(self.location)
+        if "://" in self.source.path:
+            raise DataError(
+                f"source `{self.name}`: this release reads files of this machine, not `{self.source.path}`",
+                at=self.source.path,
+                hint="object stores come with the next release; until then copy or mount what lies there",
+            )
         if path.is_dir():
             known = self.source.file_format
             endings = _ENDINGS[known] if known else sum(_ENDINGS.values(), ())
@@ -82,7 +79,7 @@ class FileReader(SourceReader):
         else:
             names = glob.glob(self.location, recursive=True)  # noqa: PTH207 — Path.glob takes no absolute pattern
             found = [Path(name) for name in names if Path(name).is_file()]
-        if not found:
+        if not found and not (self.may_be_empty and _is_there(path)):
             raise DataError(
                 f"source `{self.name}`: nothing to read at `{self.source.path}`",
                 at=self.location,
@@ -91,7 +88,7 @@ class FileReader(SourceReader):
         return sorted(found)
 
     def _format_of_all(self) -> str:
-        first, *others = dict.fromkeys(self._format_of(file) for file in self.files)
+        first, *others = dict.fromkeys(self._format_of(file) for file in self.files) or [""]
         if others:
             raise DataError(
                 f"source `{self.name}`: files of several formats: {', '.join([first, *others])}",
@@ -110,87 +107,254 @@ class FileReader(SourceReader):
             hint='give it: format="parquet", "csv" or "jsonl"',
         )
 
-    @cached_property
-    def _columns(self) -> pl.Schema:
-        """The columns of all files, those of the first in front. Read from them, once."""
-        try:
-            if self.format != "parquet":
-                return self._text(self.files, None, None).collect_schema()
-            columns = pl.Schema()
-            for file in self.files:
-                for name, dtype in pl.read_parquet_schema(file).items():
-                    columns.setdefault(name, dtype)
-            return columns
-        except (pl.exceptions.PolarsError, OSError) as error:
-            raise DataError(
-                f"source `{self.name}`: cannot read it: {error}", at=self.location, hint=self._unreadable()
-            ) from None
-
-    def _unreadable(self) -> str:
-        if len(self.files) > 1 and self.format != "parquet":
-            return f"all {self.format} files of a source need the same columns, in one order and of one type"
-        return f"is it a {self.format} file, and whole? another format is told by format="
-
-    def _lazy(self, files: Sequence[Path], part_column: str | None) -> pl.LazyFrame:
-        paths = [str(f) for f in files]
-        if self.format == "parquet":
-            return pl.scan_parquet(
-                paths,
-                schema=self._columns,
-                missing_columns="insert",
-                extra_columns="ignore",
-                include_file_paths=part_column,
-                glob=False,
-            )
-        # A part is read with the types of all files, or the same row would be another one by itself.
-        return self._text(files, part_column, self._columns)
-
-    def _text(self, files: Sequence[Path], part_column: str | None, types: pl.Schema | None) -> pl.LazyFrame:
-        """CSV or JSON lines; without types, what their first rows look like."""
-        paths = [str(f) for f in files]
-        if self.format == "csv":
-            separator = "\t" if ".tsv" in files[0].name else ","
-            return pl.scan_csv(
-                paths,
-                include_file_paths=part_column,
-                glob=False,
-                separator=separator,
-                try_parse_dates=True,
-                schema_overrides=dates_as_text(files[0], separator) if types is None else dict(types),
-                infer_schema_length=10_000,
-            )
-        return pl.scan_ndjson(paths, include_file_paths=part_column, schema=types, infer_schema_length=10_000)
+    # ---- columns
 
     def schema(self) -> dict[str, DType]:
-        return usable(self._columns, self.name, self.location)
+        found = self._columns
+        if not found:
+            return {}
+        missing = [name for name in self.types if name not in found]
+        if missing and self.format != "jsonl":
+            raise self._lacks(missing[0], found)
+        for name, dtype in self.types.items():
+            if self.format == "parquet" or not isinstance(
+                dtype, pl.String
+            ):  # all that stands in a text is text
+                for file, own in self._own.items():
+                    self._check(name, own.get(name, dtype), dtype, file)
+        return {**found, **self.types}
+
+    @cached_property
+    def _own(self) -> dict[Path, dict[str, DType]]:
+        """The columns of each file that has something in it."""
+        return {
+            file: self._look(file) for file in self.files if self.format == "parquet" or not self._blank(file)
+        }
+
+    @cached_property
+    def _columns(self) -> dict[str, DType]:
+        """The columns of all files, those of the first in front; none if there is nothing in any of them."""
+        files = self._own
+        if self.format == "csv" and files:
+            self._check_headers(list(files))
+            found = common_texts(files.values())
+            # Text is what a file of text holds, where nothing else is told of it.
+            if not all(isinstance(dtype, pl.Null) for dtype in found.values()):
+                found = {n: pl.String() if isinstance(d, pl.Null) else d for n, d in found.items()}
+        else:
+            told = {self._short(file): columns for file, columns in files.items()}
+            found = common_columns(told, self.name, self.location, given=self.types)
+        return usable(found, self.name, self.location)
+
+    def _look(self, file: Path) -> dict[str, DType]:
+        """A file's own columns. Raises: DataError that names the file."""
+        if file not in self._found:
+            looks: dict[str, Callable[[Path], Mapping[str, DType]]] = {
+                "parquet": pl.read_parquet_schema, "csv": csv_types, "jsonl": jsonl_types,
+            }  # fmt: skip
+            try:
+                self._found[file] = dict(looks[self.format](file))
+            except (pl.exceptions.PolarsError, OSError, EOFError) as error:
+                raise self._unreadable(file, error) from None
+        return self._found[file]
+
+    def _blank(self, file: Path) -> bool:
+        try:
+            return is_blank(file)
+        except (OSError, EOFError) as error:
+            raise self._unreadable(file, error) from None
+
+    def _unreadable(self, file: Path, error: Exception) -> DataError:
+        reason = str(error).split("\n", maxsplit=1)[0]
+        if isinstance(error, OSError) and error.strerror:
+            reason, hint = error.strerror, "it must be there, and whoever runs gnomon allowed to read it"
+        else:
+            hint = (
+                f"is it a {self.format} file, and whole? write files under another name first, and rename them when "
+                "they are complete; another format is told by format="
+            )
+        return DataError(
+            f"source `{self.name}`: cannot read `{self._short(file)}`: {reason}", at=str(file), hint=hint
+        )
+
+    def _check_headers(self, files: Sequence[Path]) -> None:
+        """Raises: DataError naming two CSV files whose columns differ."""
+        first, *others = files
+        head = header_of(first)
+        for file in others:
+            if header_of(file) != head:
+                raise DataError(
+                    f"source `{self.name}`: columns differ: `{self._short(first)}` has {', '.join(head)}; "
+                    f"`{self._short(file)}` has {', '.join(header_of(file))}",
+                    at=self.location,
+                    hint="all csv files of a source need the same columns, in one order",
+                )
+
+    def _lacks(self, name: str, found: Types) -> DataError:
+        close = nearest(name, found)
+        return DataError(
+            f"source `{self.name}` has no column `{name}`, which its group has a type for",
+            at=self.location,
+            hint=f"did you mean `{close}`?" if close else f"columns: {', '.join(list(found)[:20])}",
+        )
+
+    def _check(self, name: str, found: DType, dtype: DType, file: Path) -> None:
+        check_fits(name, found, dtype, self.name, str(file))
+
+    def _short(self, file: Path) -> str:
+        """A file's path as people know it: from the source's folder on."""
+        folder = Path(self.location)
+        return str(file.relative_to(folder)) if file != folder and file.is_relative_to(folder) else file.name
+
+    # ---- parts and rows
 
     def parts(self) -> tuple[Part, ...]:
-        stats = [(file, file.stat()) for file in self.files]
-        return tuple(Part(str(f), f"{s.st_size}-{s.st_mtime_ns}", size=s.st_size) for f, s in stats)
+        return tuple(self._part(file) for file in self.files)
+
+    def _part(self, file: Path) -> Part:
+        try:
+            found = file.stat()
+        except OSError as error:
+            raise Unavailable(
+                f"source `{self.name}`: `{self._short(file)}` has gone while it was being read: {error.strerror}",
+                at=str(file),
+                hint="run it again when the files stay",
+            ) from None
+        return Part(str(file), f"{found.st_size}-{found.st_mtime_ns}", size=found.st_size)
 
     def expected_rows(self) -> int:
-        if self.format == "parquet":
+        if self.format == "parquet" and self.files:
             # From the files' footers.
-            return int(self._lazy(self.files, None).select(pl.len()).collect().item())
+            rows = pl.scan_parquet(self.files, schema={}, extra_columns="ignore", glob=False).select(pl.len())
+            return int(rows.collect().item())
         return sum(part.size for part in self.parts()) // _TEXT_ROW
 
     def scan(
         self, columns: Sequence[str], *, parts: Sequence[Part] | None = None, part_column: str | None = None
     ) -> pl.LazyFrame:
         files = self.files if parts is None else [Path(p.name) for p in parts]
-        wanted = [*dict.fromkeys(columns), *([part_column] if part_column else [])]
-        return self._lazy(files, part_column).select(wanted)
+        if self.format != "parquet":
+            files = [file for file in files if not self._blank(file)]
+        types = {name: self._type(name) for name in dict.fromkeys(columns)}
+        if not files:
+            return pl.LazyFrame(schema=types | ({part_column: pl.String()} if part_column else {}))
+        read = {"parquet": self._parquet, "csv": self._csv, "jsonl": self._jsonl}[self.format]
+        return read(files, types, part_column)
+
+    def _type(self, name: str) -> DType:
+        if name in self.types:
+            return self.types[name]
+        if name not in self._columns:
+            raise self._lacks(name, self._columns)
+        return self._columns[name]
+
+    def _parquet(self, files: Sequence[Path], types: Types, part_column: str | None) -> pl.LazyFrame:
+        """Files that hold the columns in the same types are read together."""
+        for name in types:
+            if not any(name in self._look(file) for file in self.files):
+                raise self._lacks(name, self._columns)
+        alike: dict[tuple[DType | None, ...], list[Path]] = {}
+        for file in files:
+            found = self._look(file)
+            for name, dtype in types.items():
+                self._check(name, found.get(name, dtype), dtype, file)
+            alike.setdefault(tuple(found.get(name) for name in types), []).append(file)
+        frames = [
+            self._convert(
+                pl.scan_parquet(
+                    same,
+                    schema={
+                        name: dtype for name, dtype in zip(types, found, strict=True) if dtype is not None
+                    },
+                    extra_columns="ignore",
+                    include_file_paths=part_column,
+                    glob=False,
+                ),
+                dict(zip(types, found, strict=True)),
+                types,
+                part_column,
+            )
+            for found, same in alike.items()
+        ]
+        return frames[0] if len(frames) == 1 else pl.concat(frames)
+
+    def _csv(self, files: Sequence[Path], types: Types, part_column: str | None) -> pl.LazyFrame:
+        self._check_headers(files)
+        header = header_of(files[0])
+        for name in types:
+            if name not in header:
+                raise self._lacks(name, dict.fromkeys(header, pl.Null()))
+        for file in files:
+            self._check_widths(file)
+        # What is not asked for stays text: nobody needs to know how it looks.
+        found = {name: _written(types.get(name, pl.String())) for name in header}
+        rows = pl.scan_csv(
+            list(files),
+            include_file_paths=part_column,
+            glob=False,
+            separator=separator_of(files[0]),
+            schema=pl.Schema(found),
+        )
+        return self._convert(rows, found, types, part_column)
+
+    def _check_widths(self, file: Path) -> None:
+        if file in self._even:
+            return
+        try:
+            with open_text(file) as content:
+                check_widths(
+                    content, separator_of(file), f"source `{self.name}`: `{self._short(file)}`", str(file)
+                )
+        except (OSError, EOFError) as error:
+            raise self._unreadable(file, error) from None
+        self._even.add(file)
+
+    def _jsonl(self, files: Sequence[Path], types: Types, part_column: str | None) -> pl.LazyFrame:
+        found = {name: _written(dtype) for name, dtype in types.items()}
+        rows = pl.scan_ndjson(list(files), include_file_paths=part_column, schema=found)
+        return self._convert(rows, found, types, part_column)
+
+    def _convert(
+        self, rows: pl.LazyFrame, found: Mapping[str, DType | None], types: Types, part_column: str | None
+    ) -> pl.LazyFrame:
+        """The columns in their types. `found`: those in which the files hold them, None where they do not."""
+        columns = [
+            pl.lit(None, dtype).alias(name) if (had := found[name]) is None else self._cast(name, had, dtype)
+            for name, dtype in types.items()
+        ]
+        return rows.select(*columns, *([part_column] if part_column else []))
+
+    def _cast(self, name: str, found: DType, dtype: DType) -> pl.Expr:
+        times = (self.source.lag, self.source.known_at)
+        days = name != self.source.timestamp or days_are_times(*times)  # type: ignore[arg-type]
+        return as_type(pl.col(name), found, dtype, days=days)
 
     def describe(self) -> str:
         many = f" ({len(self.files)} files)" if len(self.files) > 1 else ""
-        return f"{self.format} at {self.source.path}{many}"
+        return f"{self.format or 'no files'} at {self.source.path}{many}"
+
+
+def _written(dtype: DType) -> DType:
+    """The type in which a text file is read. Times are read as they are written: Polars' own way takes a date in a
+    column of times for its midnight, without a word, and is slower.
+    """
+    return pl.String() if isinstance(dtype, pl.Datetime | pl.Null) else dtype
 
 
 def _is_data(file: Path, folder: Path) -> bool:
     return file.is_file() and not any(part.startswith(("_", ".")) for part in file.relative_to(folder).parts)
 
 
+def _is_there(path: Path) -> bool:
+    """Whether a place without files is there: a folder, or the one that a glob looks into."""
+    if glob.has_magic(str(path)):
+        path = next(folder for folder in path.parents if not glob.has_magic(str(folder)))
+    return path.is_dir()
+
+
 def _missing_hint(path: Path) -> str:
+    if path.is_dir():
+        return "the folder is empty; the columns and their types are told by the first files in it"
     if path.parent.is_dir():
         close = nearest(path.name, [p.name for p in path.parent.iterdir()])
         if close is not None:

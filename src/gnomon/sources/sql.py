@@ -11,8 +11,10 @@ import sqlalchemy as sa
 
 from gnomon.abc.source import Part, SourceReader, usable
 from gnomon.define.source import SQLSource
-from gnomon.errors import DataError
+from gnomon.errors import DataError, nearest
+from gnomon.plan.normal import as_type, days_are_times
 from gnomon.plugins import redacted
+from gnomon.sources.agree import check_fits
 from gnomon.types import DType, dtype_text
 
 _SCHEMA_ROWS = 10_000
@@ -25,7 +27,16 @@ class SQLReader(SourceReader):
     Without one nothing tells what has changed, and it is read whole in each run.
     """
 
-    def __init__(self, source: SQLSource, root: Path) -> None:
+    def __init__(
+        self,
+        source: SQLSource,
+        root: Path,
+        types: Mapping[str, DType] | None = None,
+        *,
+        may_be_empty: bool = False,
+    ) -> None:
+        self.types = dict(types or {})
+        self.may_be_empty = may_be_empty
         self.source = source
         self.name = source.name
         url = source.url
@@ -70,7 +81,9 @@ class SQLReader(SourceReader):
         return usable(self._read(_SCHEMA_ROWS).schema, self.name, redacted(self.source.url))
 
     def schema(self) -> dict[str, DType]:
-        return dict(self._columns)
+        found = self._columns
+        self._check_types(found, self.types)
+        return {**found, **self.types}
 
     def parts(self) -> tuple[Part, ...]:
         grows = self.source.known_at is not None
@@ -83,25 +96,45 @@ class SQLReader(SourceReader):
     def scan(
         self, columns: Sequence[str], *, parts: Sequence[Part] | None = None, part_column: str | None = None
     ) -> pl.LazyFrame:
-        types = self._columns  # first, because it takes nothing but a query: what deletes rows has no columns
+        # Where types are not given, the columns first: they take nothing but a query, and what deletes rows has none.
+        wanted = {
+            name: self.types[name] if name in self.types else self._columns[name]
+            for name in dict.fromkeys(columns)
+        }
         read = self._read()
-        self._check_types(read, types)
-        frame = read.lazy().select(list(dict.fromkeys(columns)))
+        self._check_types(read.schema, wanted)
+        frame = read.lazy().select(
+            as_type(pl.col(name), read.schema[name], dtype, days=self._days(name)).alias(name)
+            for name, dtype in wanted.items()
+        )
         if part_column is not None:
             frame = frame.with_columns(pl.lit(self._part).alias(part_column))
         return frame
 
-    def _check_types(self, read: pl.DataFrame, types: Mapping[str, DType]) -> None:
+    def _days(self, name: str) -> bool:
+        times = (self.source.lag, self.source.known_at)
+        return name != self.source.timestamp or days_are_times(*times)  # type: ignore[arg-type]
+
+    def _check_types(self, found: Mapping[str, DType], types: Mapping[str, DType]) -> None:
         """SQLite keeps values of several types in one column, so that a column may change on the way down. Cast
         to the type of its first rows, 0.5 would silently become 0.
         """
         for name, dtype in types.items():
-            found = read.schema.get(name, dtype)
-            if found != dtype and not isinstance(dtype, pl.Null):
+            at = redacted(self.source.url)
+            if name not in found:
+                close = nearest(name, found)
+                raise DataError(
+                    f"source `{self.name}`: the query gives no column `{name}`",
+                    at=at,
+                    hint=f"did you mean `{close}`?" if close else f"columns: {', '.join(list(found)[:20])}",
+                )
+            if name in self.types:
+                check_fits(name, found[name], dtype, self.name, at)
+            elif found[name] != dtype and not isinstance(dtype, pl.Null):
                 raise DataError(
                     f"source `{self.name}`: column `{name}` is {dtype_text(dtype)} in the first {_SCHEMA_ROWS:,} rows, "
-                    f"and {dtype_text(found)} with those after",
-                    at=redacted(self.source.url),
+                    f"and {dtype_text(found[name])} with those after",
+                    at=at,
                     hint=f"give it one type in the query: CAST({name} AS …) AS {name}",
                 )
 

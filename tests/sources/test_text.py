@@ -8,7 +8,7 @@ import pytest
 
 import gnomon as gn
 from gnomon.errors import GnomonError
-from gnomon.sources.file import dates_as_text
+from gnomon.sources.text import dates_as_text
 
 
 @pytest.mark.parametrize(
