@@ -11,7 +11,7 @@ import pytest
 
 from gnomon.demo import ask, data
 from gnomon.demo.run import NOW, prove, spine_of, write_project
-from gnomon.flows import materialize as flow
+from gnomon.flows import load as flow
 from gnomon.online.arrays import WordColumn
 from gnomon.store import Store
 

@@ -185,6 +185,27 @@ def test_an_unreadable_value_is_named() -> None:
         unpack(layout, [newer])
 
 
+@pytest.mark.parametrize(
+    ("types", "lane"), [([pl.String()], "x0"), ([pl.Decimal(10, 2)], "x0"), ([pl.Int64(), pl.Int64()], None)]
+)
+def test_columns_that_are_not_those_of_the_layout_are_refused(
+    types: list[pl.DataType], lane: str | None
+) -> None:
+    layout = make_layout([pl.Int64()])
+    rows = flat(layout, types, [Row(0, 1, 1, None, tuple(None for _ in types))], 1)
+    with pytest.raises(
+        TypeError, match=f"lane `{lane}` is of kind word" if lane else "2 lanes for a layout of 1"
+    ):
+        pack(layout, rows)
+
+
+def test_ids_that_are_not_those_of_the_layout_are_refused() -> None:
+    rows = flat(make_layout([], id_kind="text"), [], [Row(0, 1, 1, "a")], 1)
+    for kind in ("hash", "int"):
+        with pytest.raises(TypeError, match=f"the row id is of kind {kind}"):
+            pack(make_layout([], id_kind=kind), rows)
+
+
 def test_layouts_differ_in_all_that_changes_the_meaning_of_bytes() -> None:
     layouts = [
         make_layout([pl.Int64()]),

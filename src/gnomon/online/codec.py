@@ -27,6 +27,8 @@ IdKind = Literal["hash", "int", "text"]
 """hash: 128 bits of content, two words · int: one word · text: bytes, UTF-8."""
 
 _FORM = {"word": kernel.FIXED, "float": kernel.FIXED, "wide": kernel.WIDE, "bytes": kernel.VAR}
+_WORDS = {"word": 1, "float": 1, "wide": 2, "bytes": 0, "hash": 2, "int": 1, "text": 0}
+"""Words of one row of a column of each kind; 0 where they differ from row to row."""
 _ID_FORM = {"hash": kernel.ID_HASH, "int": kernel.ID_INT, "text": kernel.ID_TEXT}
 
 # Words of one chunk: what fits into a core's cache beside the columns that it is written from.
@@ -163,8 +165,10 @@ def pack(layout: Layout, rows: FlatRows) -> tuple[Bytes, Int64s]:
     """Write one value a key, also for a key without rows, which keeps its counter and times.
 
     Shape:  K keys → (buffer uint8[], offsets int64[K + 1] in bytes, multiples of 8)
-    Raises: DataError where the bytes of one text lane of one key reach 4 GiB.
+    Raises: DataError where the bytes of one text lane of one key reach 4 GiB; TypeError for columns that are not
+            those of the layout, whose values could be read as nothing but other values.
     """
+    _check_form(layout, rows)
     key_start = rows.key_start
     flags = kernel.value_flags(key_start, rows.event_time, rows.known_at, rows.until, rows.dead, layout.lag)
     sizes = kernel.value_words(key_start, flags, _row_words(layout), len(layout.lanes))
@@ -190,10 +194,22 @@ def pack(layout: Layout, rows: FlatRows) -> tuple[Bytes, Int64s]:
     return writer.octets, starts * 8
 
 
+def _check_form(layout: Layout, rows: FlatRows) -> None:
+    names = ["row id", *(f"lane `{lane.name}`" for lane in layout.lanes)]
+    columns = (rows.row_id, *rows.lanes)
+    if len(names) != len(columns):
+        raise TypeError(f"{len(rows.lanes)} lanes for a layout of {len(layout.lanes)}")
+    kinds = [layout.id_kind, *(lane.kind for lane in layout.lanes)]
+    for name, kind, column in zip(names, kinds, columns, strict=True):
+        words = column.width if isinstance(column, WordColumn) else 0
+        if words != _WORDS[kind]:
+            raise TypeError(f"the {name} is of kind {kind}, and its column is not")
+
+
 def _row_words(layout: Layout) -> int:
     """Words of a row in every value: event_time, ids, lanes of fixed width."""
-    ids = {"hash": 2, "int": 3, "text": 2}[layout.id_kind]
-    return 1 + ids + sum({"word": 1, "float": 1, "wide": 2, "bytes": 0}[lane.kind] for lane in layout.lanes)
+    content = 0 if layout.id_kind == "hash" else 2
+    return 1 + _WORDS[layout.id_kind] + content + sum(_WORDS[lane.kind] for lane in layout.lanes)
 
 
 def _write_chunk(layout: Layout, rows: FlatRows, flags: Bytes, to: _Writer, low: int, high: int) -> None:
