@@ -14,6 +14,7 @@ from gnomon.errors import BreakingChange, DefinitionError, GnomonError, Gone, Pr
 from gnomon.events import Applied, Step, emit
 from gnomon.flows import ondemand
 from gnomon.flows.forget import forget_removed, set_aside
+from gnomon.flows.markup import preformatted
 from gnomon.flows.project import Project
 from gnomon.plan.layout import NONE, Layout, filled_in, make_layout
 from gnomon.registry.diff import Change, diff, render, requirements_of, updates_of
@@ -67,6 +68,9 @@ class Plan:
 
     def __repr__(self) -> str:
         return str(self)
+
+    def _repr_html_(self) -> str:
+        return preformatted(str(self))
 
     def to_dict(self) -> dict[str, Any]:
         """For `--json`."""

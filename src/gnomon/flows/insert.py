@@ -11,6 +11,7 @@ import polars as pl
 from gnomon.define.group import FeatureGroup
 from gnomon.errors import DataError, UsageError, counted, nearest
 from gnomon.events import Inserted, Step, emit
+from gnomon.flows.markup import preformatted
 from gnomon.flows.project import Project
 from gnomon.flows.read import collect_rows
 from gnomon.flows.table import HASHES, declared_columns, note_filled, table_name
@@ -46,6 +47,9 @@ class Commit:
         if self.ignored:
             text += f", ignored: {self.ignored}"
         return text + (f" (commit {self.id})" if self.id is not None else "")
+
+    def _repr_html_(self) -> str:
+        return preformatted(str(self))
 
 
 def insert(project: Project, group: FeatureGroup, layout: Layout, frame: Any) -> Commit:

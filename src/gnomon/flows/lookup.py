@@ -18,6 +18,7 @@ import polars as pl
 from gnomon.errors import ComputeError, DataError, HorizonError, Unavailable, UsageError, counted
 from gnomon.flows import ondemand
 from gnomon.flows.compiled import Compiled, Flags, Ready, unanswerable
+from gnomon.flows.markup import SHOWN, table
 from gnomon.flows.online import EPOCH, lane_name
 from gnomon.flows.project import Project
 from gnomon.flows.question import Columns, Instants, instants, key_columns
@@ -68,6 +69,18 @@ class OnlineFeatures:
 
     def __repr__(self) -> str:
         return f"OnlineFeatures({counted(len(self), 'row')} × {counted(len(self.names), 'feature')} at {show(self.at)})"
+
+    def _repr_html_(self) -> str:
+        """The first rows, with the status of what is not PRESENT."""
+        given = zip(*(column[:SHOWN] for column in self._columns), self.statuses[:SHOWN], strict=True)
+        rows = [
+            [
+                value if status == "PRESENT" else f"{value} ({status})"
+                for value, status in zip(row, of_row, strict=True)
+            ]
+            for *row, of_row in given
+        ]
+        return table(repr(self), self.names, rows)
 
     def to_dict(self) -> dict[str, list[Any]]:
         """Name → values, in the order asked."""

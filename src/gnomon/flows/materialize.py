@@ -26,6 +26,7 @@ from gnomon.errors import GnomonError, Gone, Stopped, UsageError, counted
 from gnomon.events import Materialized, Progress, Step, emit
 from gnomon.flows.forget import forget_removed
 from gnomon.flows.load import LoadedPiece, Piece, load
+from gnomon.flows.markup import preformatted
 from gnomon.flows.online import (
     Document,
     Loaded,
@@ -110,6 +111,9 @@ class Report:
         )
 
     __repr__ = __str__
+
+    def _repr_html_(self) -> str:
+        return preformatted(str(self))
 
     def to_dict(self) -> dict[str, Any]:
         """For `--json`."""

@@ -14,6 +14,7 @@ from gnomon.errors import UsageError, counted
 from gnomon.flows import dataset, files
 from gnomon.flows.dataset import Dataset
 from gnomon.flows.how import how
+from gnomon.flows.markup import table
 from gnomon.flows.project import Project
 from gnomon.flows.training import Computed, Question, compute, read_job
 from gnomon.plan.normal import Ignored
@@ -36,6 +37,12 @@ class Retrieval:
         return (
             f"Retrieval({q.request.label} for {counted(len(q.spine), 'row')}, {state}; .explain() tells how)"
         )
+
+    def _repr_html_(self) -> str:
+        """The features that are asked for; nothing is computed for it."""
+        asked = zip(self._question.names, self._question.request.columns, strict=True)
+        rows = [(name, dtype_text(column.dtype), column.described) for name, column in asked]
+        return table(repr(self), ("feature", "type", "from"), rows)
 
     @cached_property
     def _computed(self) -> Computed:
