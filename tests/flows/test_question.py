@@ -1,4 +1,4 @@
-"""Entities, request values and times as people give them."""
+"""Entities and times as people give them."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import polars as pl
 import pytest
 
 from gnomon.errors import DataError, UsageError
-from gnomon.flows.question import Needed, instants, key_columns
+from gnomon.flows.question import instants, key_columns
 from gnomon.time import instant
 from tests.flows.small import HOUR, T
 
@@ -74,53 +74,6 @@ def test_a_misspelt_key_is_answered_with_the_right_one():
     with pytest.raises(DataError) as caught:
         key_columns([{"user": 1, "shpo": "a"}], KEYS)
     assert "`shpo`" in caught.value.hint
-
-
-NEEDED = Needed({"minutes": (pl.Int64(), "on-demand function `share`")})
-
-
-@pytest.mark.parametrize(
-    "given",
-    [
-        {"minutes": [3, 3]},
-        {"minutes": 3},
-        {"minutes": np.array([3, 3])},
-        {"minutes": pl.Series([3, 3], dtype=pl.Int8)},
-        pl.DataFrame({"minutes": [3, 3]}),
-    ],
-)
-def test_request_values_are_one_for_all_or_one_each(given):
-    assert NEEDED.read(given, 2)["minutes"].equals(pl.Series("minutes", [3, 3]))
-
-
-def test_a_null_is_a_request_value():
-    assert NEEDED.read({"minutes": None}, 2)["minutes"].to_list() == [None, None]
-
-
-@pytest.mark.parametrize(
-    ("given", "message"),
-    [
-        (None, "on-demand function `share` needs the request value `minutes`"),
-        ({}, "needs the request value `minutes`"),
-        ({"minutes": 1, "second": 2}, "unknown request value `second`"),
-        ({"minutes": [1, 2, 3]}, "has 3 entries for 2 entities"),
-        ({"minutes": pl.Series([1, 2, 3])}, "has 3 entries for 2 entities"),
-        (pl.DataFrame({"minutes": [1]}), "has 1 rows? for 2 entities"),
-        ({"minutes": [1, "2"]}, "`minutes` of row 1 is '2', of type str"),
-        ({"minutes": [1, 1.5]}, "`minutes` of row 1 is 1.5, of type float"),
-        ({"minutes": pl.Series(["1", "2"])}, "`minutes` is String"),
-        ({"minutes": pl.Series([1.0, 1.5])}, "`minutes` is Float64"),
-    ],
-)
-def test_request_values_that_do_not_fit_are_named(given, message):
-    with pytest.raises(DataError, match=message):
-        NEEDED.read(given, 2)
-
-
-def test_where_nothing_is_needed_nothing_may_be_given():
-    assert Needed({}).read(None, 2) == {}
-    with pytest.raises(DataError, match="unknown request value `x`"):
-        Needed({}).read({"x": 1}, 2)
 
 
 def now() -> int:

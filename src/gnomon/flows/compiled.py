@@ -18,9 +18,10 @@ from numpy.typing import NDArray
 
 from gnomon.abc.online import OnlineStore
 from gnomon.errors import HorizonError
+from gnomon.flows.fields import Needed, needed_fields
 from gnomon.flows.online import EPOCH, Table, keys_of, lane_name, read_document
 from gnomon.flows.project import Project
-from gnomon.flows.question import Instants, Needed, needed_fields
+from gnomon.flows.question import Instants
 from gnomon.flows.request import Job, Request, literal
 from gnomon.online.program import Program, make_program
 from gnomon.plan.keys import Encode, part_encoder

@@ -18,6 +18,7 @@ import polars as pl
 from gnomon.errors import ComputeError, DataError, HorizonError, Unavailable, UsageError, counted
 from gnomon.flows import ondemand
 from gnomon.flows.compiled import Compiled, Flags, Ready, unanswerable
+from gnomon.flows.fields import Fields, own_rows
 from gnomon.flows.markup import SHOWN, table
 from gnomon.flows.online import EPOCH, lane_name
 from gnomon.flows.project import Project
@@ -26,6 +27,7 @@ from gnomon.flows.request import Step
 from gnomon.online.codec import MIN, refuse
 from gnomon.online.program import STATUSES, Answers, RequestRows, answer, request_rows
 from gnomon.online.values import encode
+from gnomon.plan.normal import lane
 from gnomon.time import show, to_datetime
 from gnomon.types import dtype_text
 
@@ -194,7 +196,7 @@ def _unready(ready: Ready, n: int) -> Answered:
 
 
 def _answered(
-    question: _Question, values: list[bytes | None], fields: Mapping[str, pl.Series], t: Instants, n: int
+    question: _Question, values: list[bytes | None], fields: Fields, t: Instants, n: int
 ) -> Answered:
     """The answers of one group, from its stored values."""
     ready, names, refused = question.ready, question.keys, question.refused
@@ -274,17 +276,16 @@ def _wrong_key(ready: Ready, keys: Columns) -> DataError:
     return DataError("the keys cannot be read")
 
 
-def _own_rows(ready: Ready, fields: Mapping[str, pl.Series], n: int) -> RequestRows:
-    """The request's own row, evaluated as the source's rows were."""
+def _own_rows(ready: Ready, fields: Fields, n: int) -> RequestRows:
+    """The request's own rows, in the lanes of the table."""
     assert ready.table is not None
-    inputs = ready.job.layout.inputs
-    frame = pl.DataFrame({name: fields[name] for name in ready.job.request_columns})
+    rows = own_rows(ready.job, fields, n)
     place = {name: i for i, (name, _) in enumerate(ready.table.shape.lanes)}
     lanes: list[Any] = [None] * len(place)
     for i in ready.job.request_inputs:
-        at = place.get(lane_name(inputs[i]))
+        at = place.get(lane_name(ready.job.layout.inputs[i]))
         if at is not None:
-            lanes[at] = encode(frame.select(inputs[i].evaluate().alias("x")).to_series())
+            lanes[at] = encode(rows[lane(i)])
     return request_rows(lanes, n)
 
 
@@ -306,7 +307,7 @@ def _reasons(
 
 
 def _gather(
-    compiled: Compiled, answered: list[Answered], fields: Mapping[str, pl.Series], t: Instants, n: int
+    compiled: Compiled, answered: list[Answered], fields: Fields, t: Instants, n: int
 ) -> OnlineFeatures:
     """The columns in the order asked."""
     names, revision = compiled.names, compiled.request.revision
@@ -323,15 +324,13 @@ def _gather(
     return OnlineFeatures(names, revision, t.latest, columns, compiled.dtypes, sources, outputs)
 
 
-def _step(
-    compiled: Compiled, step: Step, answered: list[Answered], fields: Mapping[str, pl.Series], n: int
-) -> Answered:
+def _step(compiled: Compiled, step: Step, answered: list[Answered], fields: Fields, n: int) -> Answered:
     """Call an on-demand function: whole, and where that fails one by one, so that only what fails is ERROR."""
     inputs: dict[str, pl.Series] = {}
     sources: list[tuple[str, Answered, int]] = []
     for name, ident, dtype in step.inputs:
         if ident is None:
-            inputs[name] = fields[name]
+            inputs[name] = fields[name, dtype]
         else:
             j, i = compiled.where[ident]
             sources.append((name, answered[j], i))

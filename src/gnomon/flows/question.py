@@ -1,4 +1,4 @@
-"""Questions to the online side: entities, request values and times as they come → columns, checked."""
+"""Questions to the online side: entities and times as they come → columns, checked."""
 
 from __future__ import annotations
 
@@ -10,13 +10,10 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from gnomon.errors import DataError, UsageError, counted, nearest, type_of
-from gnomon.flows.request import Request, literal
+from gnomon.errors import DataError, counted, nearest, type_of
 from gnomon.frames import to_polars
 from gnomon.plan.keys import check_whole
-from gnomon.plan.layout import castable
 from gnomon.time import ALWAYS, NEVER, Clock, argument
-from gnomon.types import dtype_text
 
 Columns = dict[str, list[Any]]
 
@@ -85,92 +82,6 @@ def _check_fields(given: Iterable[str], wanted: Iterable[str], where: str) -> No
         raise DataError(
             f"{where}: unknown field `{unknown[0]}`", hint=f"keys: {', '.join(sorted(wanted)) or 'none'}"
         )
-
-
-@dataclass(frozen=True)
-class Needed:
-    """Request values that a request needs: name → (type, who needs it)."""
-
-    fields: Mapping[str, tuple[pl.DataType, str]]
-
-    def read(self, given: Any, n: int) -> dict[str, pl.Series]:
-        """The values as columns of `n` rows. A single value stands for all rows.
-
-        Raises: DataError naming what is missing, unknown, or of another type.
-        """
-        if not self.fields and given is None:
-            return {}
-        values = _request_values(given, n)
-        for name, (_, user) in self.fields.items():
-            if name not in values:
-                raise DataError(
-                    f"{user} needs the request value `{name}`",
-                    hint=f'request={{"{name}": …}}, one value or one a row',
-                )
-        for name in values:
-            if name not in self.fields:
-                close = nearest(name, self.fields)
-                raise DataError(
-                    f"unknown request value `{name}`",
-                    hint=f"did you mean `{close}`?"
-                    if close
-                    else f"needed: {', '.join(self.fields) or 'none'}",
-                )
-        return {name: _field(name, values[name], dtype, n) for name, (dtype, _) in self.fields.items()}
-
-
-def needed_fields(request: Request) -> Needed:
-    """What the request's functions, and the groups that count the request's own row, need."""
-    needed: dict[str, tuple[pl.DataType, str]] = {}
-    for step in request.steps:
-        for name, ident, dtype in step.inputs:
-            if ident is None:
-                needed.setdefault(name, (dtype, f"on-demand function `{step.on_demand.name}`"))
-    for job in request.jobs:
-        raw = dict(job.layout.columns)
-        for name in job.request_columns:
-            needed.setdefault(name, (raw[name], f"group `{job.layout.name}` (include_request)"))
-    return Needed(needed)
-
-
-def _request_values(given: Any, n: int) -> dict[str, Any]:
-    if given is None:
-        return {}
-    if isinstance(given, Mapping):
-        return dict(given)
-    frame = to_polars(given, "request")
-    if len(frame) != n:
-        raise DataError(f"the request has {counted(len(frame), 'row')} for {counted(n, 'entity')}")
-    return {name: frame[name] for name in frame.columns}
-
-
-def _field(name: str, values: Any, dtype: Any, n: int) -> pl.Series:
-    if not isinstance(values, list | tuple | np.ndarray | pl.Series):
-        values = [values] * n
-    if len(values) != n:
-        raise DataError(
-            f"the request value `{name}` has {counted(len(values), 'entry')} for {counted(n, 'entity')}"
-        )
-    if isinstance(values, pl.Series):
-        if not castable(values.dtype, dtype):
-            raise DataError(
-                f"the request value `{name}` is {dtype_text(values.dtype)}",
-                hint=f"it must be {dtype_text(dtype)}",
-            )
-        values = values.to_list()
-    try:
-        return pl.Series(name, values, dtype=dtype, strict=True)
-    except (TypeError, OverflowError, pl.exceptions.PolarsError):
-        pass
-    for i, value in enumerate(values):
-        try:
-            literal(value, dtype)
-        except UsageError:
-            raise DataError(
-                f"the request value `{name}` of row {i} is {value!r}, of type {type(value).__name__}",
-                hint=f"it must be {dtype_text(dtype)}",
-            ) from None
-    return pl.Series(name, values, dtype=dtype, strict=False)
 
 
 @dataclass(slots=True, eq=False)

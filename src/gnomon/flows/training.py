@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -16,11 +15,11 @@ from gnomon.engines.resolve import AsOf
 from gnomon.errors import DataError, UsageError, nearest
 from gnomon.events import Retrieved, emit
 from gnomon.flows import ondemand
+from gnomon.flows.fields import Fields, needed_fields, own_rows
 from gnomon.flows.project import Project
 from gnomon.flows.read import Origin, Reading, plan_reading, telling
 from gnomon.flows.request import Ident, Job, Request, with_default
 from gnomon.plan.keys import as_key, check_whole
-from gnomon.plan.layout import castable
 from gnomon.plan.normal import ROW, key, lane, micros
 from gnomon.time import NEVER, instant, stopwatch
 from gnomon.types import DType, dtype_text, is_instant
@@ -38,6 +37,8 @@ class Question:
     as_of: AsOf
     request: Request
     names: list[str]
+    fields: Fields
+    """The spine's columns that are request values, in the types that are wanted of them."""
 
 
 @dataclass
@@ -74,18 +75,9 @@ def check_spine(
     t = _times(spine, timestamp)
     for job in request.jobs:
         _check_keys(spine, job)
-        _check_columns(spine, job.request_columns, f"group `{job.layout.name}`", "include_request")
-        raw = dict(job.layout.columns)
-        for name in job.request_columns:
-            _check_type(spine.schema[name], raw[name], name, f"group `{job.layout.name}`")
-    for step in request.steps:
-        for name, ident, dtype in step.inputs:
-            if ident is None:
-                _check_columns(
-                    spine, (name,), f"on-demand function `{step.on_demand.name}`", "a request value"
-                )
-                _check_type(spine.schema[name], dtype, name, f"on-demand function `{step.on_demand.name}`")
-    return Question(spine, timestamp, t, as_of, request, request.names(full_names, spine.columns))
+    fields = needed_fields(request).of_spine(spine)
+    names = request.names(full_names, spine.columns)
+    return Question(spine, timestamp, t, as_of, request, names, fields)
 
 
 def _times(spine: pl.DataFrame, timestamp: str) -> cols.Words:
@@ -148,23 +140,6 @@ def key_fits(found: DType, declared: DType) -> bool:
     return type(found) is type(declared)
 
 
-def _check_columns(spine: pl.DataFrame, names: Sequence[str], who: str, why: str) -> None:
-    missing = [n for n in names if n not in spine.columns]
-    if missing:
-        close = nearest(missing[0], spine.columns)
-        raise DataError(
-            f"{who} needs the spine column `{missing[0]}` ({why})",
-            hint=f"did you mean `{close}`?" if close else None,
-        )
-
-
-def _check_type(found: DType, declared: DType, name: str, who: str) -> None:
-    if not castable(found, declared):
-        raise DataError(
-            f"the request value `{name}` is {dtype_text(found)}, {who} wants {dtype_text(declared)}"
-        )
-
-
 def compute(project: Project, question: Question) -> Computed:
     """Answer a question: groups one after another, then on-demand functions, then the columns in their order."""
     elapsed = stopwatch()
@@ -176,12 +151,7 @@ def compute(project: Project, question: Question) -> Computed:
         done.ties[job.layout.ref] = done.ties.get(job.layout.ref, 0) + found.ties
         for ident, output, column in zip(job.idents, job.outputs, found.columns, strict=True):
             values[ident] = with_default(column, output)
-    run_steps(
-        question.request,
-        values,
-        dict(zip(question.spine.columns, question.spine.get_columns(), strict=True)),
-        len(question.spine),
-    )
+    run_steps(question.request, values, question.fields, len(question.spine))
     features = [
         values[column.ident].alias(name)
         for column, name in zip(question.request.columns, question.names, strict=True)
@@ -206,15 +176,12 @@ def answer_job(project: Project, question: Question, job: Job) -> tuple[Answer, 
     reading = read_job(reader, question, job)
     keys = [key(i) for i in range(len(layout.keys))]
     own = [lane(i) for i in job.request_inputs]
-    # The request's own row has the source's types before anything is computed from it, as online.
-    raw = dict(layout.columns)
-    typed = spine.with_columns(pl.col(name).cast(raw[name]) for name in job.request_columns)
-    questions = typed.select(
+    questions = spine.select(
         *(
             as_key(pl.col(column), spine.schema[column], dtype).alias(name)
             for name, column, (_, dtype) in zip(keys, job.key_columns, layout.keys, strict=True)
         ),
-        *(layout.inputs[i].evaluate().alias(lane(i)) for i in job.request_inputs),
+        *own_rows(job, question.fields, len(spine)),
         pl.Series(_ASKED, t),
     )
     counts: list[Answer | Picked] = []
@@ -252,11 +219,11 @@ def answer_job(project: Project, question: Question, job: Job) -> tuple[Answer, 
     return Answer(made, rows, ties), reading
 
 
-def run_steps(request: Request, values: dict[Ident, pl.Series], fields: dict[str, pl.Series], n: int) -> None:
+def run_steps(request: Request, values: dict[Ident, pl.Series], fields: Fields, n: int) -> None:
     """Call the on-demand functions, adding their outputs to `values`."""
     for step in request.steps:
         inputs = {
-            name: (fields[name].cast(dtype) if ident is None else values[ident]).alias(name)
+            name: (fields[name, dtype] if ident is None else values[ident]).alias(name)
             for name, ident, dtype in step.inputs
         }
         outputs = ondemand.call(step.on_demand, step.function, inputs, n)
