@@ -92,6 +92,20 @@ def test_a_removed_file_takes_its_rows_along(filed, data):
     assert len(filed._project.online.tables()) == 1
 
 
+def test_columns_that_get_another_type_make_the_table_anew(bare, data):
+    source = gn.FileSource("log", "log", format="csv", timestamp="at")
+    total = gn.sum(expr="CAST(x AS DOUBLE)", windows=["1d"], name="x")
+    group = gn.FeatureGroup("filed", entity=USER, source=source, features=[total])
+    (data / "log").mkdir()
+    (data / "log/a.csv").write_text("user,at,x\n1,2026-01-10T11:00:00,1\n")
+    bare.apply([group])
+    bare.materialize()
+    (data / "log/b.csv").write_text("user,at,x\n1,2026-01-10T11:00:00,1.0\n1,2026-01-10T11:30:00,2.5\n")
+    bare.apply([group])
+    assert bare.materialize().groups[0].rebuilt
+    assert ask(bare, [group], [1]) == train(bare, [group], [(1, T)]) == {"x_1d": [3.5]}
+
+
 def test_inserts_are_followed_commit_by_commit(store):
     store.insert(VISITS, [visit(1, T - HOUR, 3)])
     store.materialize("visits")

@@ -46,6 +46,7 @@ from gnomon.flows.read import Origin, collect_rows
 from gnomon.plan.layout import Layout
 from gnomon.plan.normal import KNOWN, TIME, Ignored, normalise, raw_columns
 from gnomon.time import ALWAYS, NEVER, show, stopwatch
+from gnomon.types import dtype_text
 
 
 @dataclass
@@ -204,7 +205,7 @@ def _choose(
     project: Project, group: FeatureGroup, layout: Layout, reader: SourceReader, start: int, end: int
 ) -> tuple[Table, list[Piece]]:
     """The table to fill and what it lacks. A table whose rows can no longer be right is built anew."""
-    store, parts, source = project.online, reader.parts(), _source_text(group)
+    store, parts, source = project.online, reader.parts(), _source_text(group, layout)
     reach = reach_of(layout, project.config.slack)
     document = settle(store, layout.ref)
     live = document.live
@@ -229,14 +230,17 @@ def _choose(
     return table, list(_missing(table, parts, end))
 
 
-def _source_text(group: FeatureGroup) -> str:
-    """What decides which rows there are, beside the parts."""
+def _source_text(group: FeatureGroup, layout: Layout) -> str:
+    """What decides which rows there are and which are one, beside the parts.
+
+    The types of raw columns are among it: what is 1 in one file and 1.0 in another is one row only where both are
+    read alike, as training reads them.
+    """
+    types = ", ".join(f"{name}: {dtype_text(dtype)}" for name, dtype in layout.columns)
     source = group.source
-    return (
-        ""
-        if source is None
-        else f"{source.kind} {getattr(source, 'query', '')} {source.timestamp} {source.lag}"
-    )
+    if source is None:
+        return types
+    return f"{source.kind} {getattr(source, 'query', '')} {source.timestamp} {source.lag} {types}"
 
 
 def _still_good(table: Table, layout: Layout, reach: Reach, parts: Sequence[Part], start: int) -> bool:
