@@ -10,13 +10,13 @@ import polars as pl
 import pytest
 
 import gnomon as gn
-from gnomon.errors import DataError
+from gnomon.errors import DataError, GnomonError
 from gnomon.flows.read import Reading, collect_rows, plan_reading
 from gnomon.plan.layout import make_layout
 from gnomon.plan.normal import PART, TIME
 from gnomon.sources.file import FileReader
 from gnomon.time import ALWAYS, NEVER, instant
-from tests.flows.small import DAY, HOUR, US, USER, T, write
+from tests.flows.small import DAY, HOUR, US, USER, T, train, write
 
 
 def read(
@@ -127,3 +127,21 @@ def test_a_value_that_does_not_fit_names_the_group_and_a_way_out():
     with pytest.raises(DataError, match="group `shop`: its rows cannot be read") as caught:
         collect_rows(frame, "shop")
     assert "TRY_CAST" in caught.value.hint
+
+
+@pytest.mark.parametrize("kind", ["state", "event"])
+def test_a_row_that_cannot_be_computed_names_feature_value_and_file(bare, data, kind):
+    write(data, "log/a.parquet", [{"user": 1, "at": T - HOUR, "i": 2}])
+    write(data, "log/b.parquet", [{"user": 2, "at": T - HOUR, "i": 2**32}])
+    features = {
+        "state": gn.Feature("square", pl.Int64, expr="i * i"),
+        "event": gn.last(expr="i * i", name="square"),
+    }
+    source = gn.FileSource("log", "log", format="parquet", timestamp="at")
+    group = gn.FeatureGroup("g", entity=USER, source=source, features=[features[kind]])
+    bare.apply([group])
+    for work in (lambda: train(bare, [group], [(1, T), (2, T)]), bare.materialize):
+        with pytest.raises(GnomonError, match="group `g@1`: feature `square` cannot be computed") as caught:
+            work()
+        assert "`i * i` comes to 18446744073709551616" in caught.value.what
+        assert "b.parquet" in caught.value.at

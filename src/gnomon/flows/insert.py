@@ -12,6 +12,7 @@ from gnomon.define.group import FeatureGroup
 from gnomon.errors import DataError, UsageError, counted, nearest
 from gnomon.events import Inserted, Step, emit
 from gnomon.flows.markup import preformatted
+from gnomon.flows.misfit import misfit
 from gnomon.flows.project import Project
 from gnomon.flows.read import collect_rows
 from gnomon.flows.table import HASHES, declared_columns, note_filled, table_name
@@ -72,7 +73,7 @@ def insert(project: Project, group: FeatureGroup, layout: Layout, frame: Any) ->
     whole = rows.filter(
         pl.all_horizontal(pl.col(c).is_not_null() for c in (*layout.key_names, layout.timestamp))
     )
-    normal = collect_rows(normalise(whole.lazy(), layout, with_content=True), layout.ref)
+    normal = _evaluated(whole, layout)
     _check_ids(layout, normal)
     # Without an id the content and its ordinal in this insert are the identity; with one, the content tells
     # versions.
@@ -150,6 +151,17 @@ def _cast(name: str, found: DType, dtype: DType) -> pl.Expr:
         instant = micros(column, found).cast(pl.Datetime("us", "UTC"))
         return (instant if dtype.time_zone else instant.dt.replace_time_zone(None)).cast(dtype)
     return column.cast(dtype)
+
+
+def _evaluated(rows: pl.DataFrame, layout: Layout) -> pl.DataFrame:
+    """The rows in normal form. Raises: DataError naming a feature that cannot be computed from them."""
+    try:
+        return collect_rows(normalise(rows.lazy(), layout, with_content=True), layout.ref)
+    except DataError:
+        found = misfit(rows.lazy(), layout)
+        if found is None:
+            raise
+        raise DataError(f"group `{layout.ref}`: {found.what}", hint=found.hint) from None
 
 
 def _check_ids(layout: Layout, normal: pl.DataFrame) -> None:

@@ -11,6 +11,7 @@ import polars as pl
 from gnomon.abc.source import Part, SourceReader
 from gnomon.engines.resolve import AsOf, needs_content
 from gnomon.errors import DataError, Unavailable, counted
+from gnomon.flows.misfit import misfit
 from gnomon.plan.layout import NONE, Layout, Output
 from gnomon.plan.normal import (
     PART,
@@ -155,7 +156,7 @@ class Origin:
                 )
 
     def cause(self) -> DataError | None:
-        """What in the rows cannot be read: the first such time, or the first such part."""
+        """What in the rows cannot be read or computed: the first such time, part, or feature."""
         for part in self.parts:
             if not self.layout.cached:
                 for column in (self.layout.timestamp, self.layout.known_at):
@@ -173,6 +174,9 @@ class Origin:
                     hint="a file must be whole, and its values of the types that the group was applied with; "
                     "`gnomon apply` takes over new types",
                 )
+            found = misfit(self.reader.scan(raw_columns(self.layout), parts=[part]), self.layout)
+            if found is not None:
+                return DataError(found.what, at=None if self.layout.cached else part.name, hint=found.hint)
         return None
 
     def _bad_time(self, part: Part, column: str) -> DataError | None:
