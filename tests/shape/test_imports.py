@@ -23,6 +23,7 @@ CLOCK = "time.py"
 """The one module that may look at the wall clock."""
 
 BROAD: dict[tuple[str, str], str] = {
+    ("cli/completion.py", "_registered"): "a shell asks while somebody types, and has no place for a message",
     ("cli/main.py", "_ended"): "the last place where a mistake of ours can become a message and a status",
     ("events.py", "emit"): "a listener that fails harms nobody else",
     ("flows/definitions.py", "_import"): "a user's code: told with the line that failed",

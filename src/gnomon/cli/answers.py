@@ -8,6 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
+from gnomon.cli import completion
 from gnomon.cli.failures import WRONG
 from gnomon.cli.late import files
 from gnomon.cli.options import (
@@ -43,7 +44,14 @@ def training(
         Path, typer.Argument(metavar="SPINE", help="Keys and times: Parquet, CSV or JSON lines.")
     ],
     features: Annotated[
-        str, typer.Option("--features", "-f", metavar="SERVICE|GROUP:FEATURE,…", help="A service, or a list.")
+        str,
+        typer.Option(
+            "--features",
+            "-f",
+            metavar="SERVICE|GROUP:FEATURE,…",
+            help="A service, or a list.",
+            autocompletion=completion.features,
+        ),
     ],
     out: Annotated[
         Path | None, typer.Option("--out", "-o", metavar="FILE", help="Where to: .parquet, .csv or .jsonl.")
@@ -108,7 +116,14 @@ def training(
 
 
 def get(
-    features: Annotated[str, typer.Argument(metavar="SERVICE|GROUP:FEATURE,…", help="A service, or a list.")],
+    features: Annotated[
+        str,
+        typer.Argument(
+            metavar="SERVICE|GROUP:FEATURE,…",
+            help="A service, or a list.",
+            autocompletion=completion.features,
+        ),
+    ],
     key: KeyOption = None,
     request: Annotated[
         list[str] | None,
@@ -160,7 +175,12 @@ def get(
 
 
 def explain(
-    feature: Annotated[str, typer.Argument(metavar="GROUP:FEATURE", help="One feature of a group.")],
+    feature: Annotated[
+        str,
+        typer.Argument(
+            metavar="GROUP:FEATURE", help="One feature of a group.", autocompletion=completion.features
+        ),
+    ],
     key: KeyOption = None,
     at: AtOption = None,
     as_of: AsOfOption = "known",

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from gnomon import config
+from gnomon.cli import completion
 from gnomon.cli.failures import WRONG
 from gnomon.cli.late import describe, registry
 from gnomon.cli.options import JsonOption, ProjectOption, opened
@@ -75,7 +76,12 @@ def list_objects(
 
 def show(
     name: Annotated[
-        str, typer.Argument(metavar="NAME", help="Any object: name, name@version or group:feature.")
+        str,
+        typer.Argument(
+            metavar="NAME",
+            help="Any object: name, name@version or group:feature.",
+            autocompletion=completion.objects,
+        ),
     ],
     project: ProjectOption = None,
     json: JsonOption = False,

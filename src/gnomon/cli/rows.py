@@ -9,6 +9,7 @@ from typing import Annotated
 
 import typer
 
+from gnomon.cli import completion
 from gnomon.cli.late import files, table
 from gnomon.cli.options import JsonOption, ProjectOption, opened, time_of
 from gnomon.cli.output import show_result, tell
@@ -18,7 +19,10 @@ STDIN = "-"
 
 
 def insert(
-    group: Annotated[str, typer.Argument(metavar="GROUP", help="A group without a source.")],
+    group: Annotated[
+        str,
+        typer.Argument(metavar="GROUP", help="A group without a source.", autocompletion=completion.groups),
+    ],
     file: Annotated[
         str, typer.Argument(metavar="FILE", help="Parquet, CSV or JSON lines; `-` reads standard input.")
     ],
@@ -50,7 +54,11 @@ def insert(
 def materialize(
     groups: Annotated[
         list[str] | None,
-        typer.Argument(metavar="GROUP", help="Default: all groups that are kept online."),
+        typer.Argument(
+            metavar="GROUP",
+            help="Default: all groups that are kept online.",
+            autocompletion=completion.groups,
+        ),
     ] = None,
     start: Annotated[
         str | None, typer.Option("--start", metavar="TIME", help="Leave out rows that became known before.")
