@@ -95,6 +95,18 @@ def test_a_state_group_counts_its_newest_row(store):
     assert why.rows["because"].to_list() == ["before the window", "not the newest", ""]
 
 
+def test_a_value_that_cannot_be_computed_is_explained_by_its_rows(store):
+    store.insert(VISITS, [visit(1, T - HOUR, 2**62), visit(1, T - MINUTE, 2**62), visit(1, T - 2 * DAY, 5)])
+    why = store.explain("visits:ms_sum_1d", {"user": 1})
+    assert why.value is None
+    assert "`ms_sum_1d` of `visits@1` cannot be computed" in why.error
+    assert "the sum does not fit Int64" in why.error
+    assert why.counted["value"].to_list() == [2**62, 2**62]
+    assert "at 2026-01-10T12:00:00.000000Z = ERROR (Int64)\n  feature `ms_sum_1d`" in str(why)
+    assert why.to_dict()["error"] == why.error
+    assert store.explain("visits:count_1d", {"user": 1}).error is None
+
+
 def test_a_key_without_rows_is_explained_by_none(store):
     why = store.explain("visits:count_1d", {"user": 9})
     assert (why.value, why.rows.height) == (0, 0)

@@ -11,7 +11,7 @@ import polars as pl
 
 from gnomon.engines.part import Spine, answer
 from gnomon.engines.resolve import AsOf, match_keys, resolve
-from gnomon.errors import DataError, UsageError, counted
+from gnomon.errors import ComputeError, DataError, UsageError, counted
 from gnomon.flows.how import how
 from gnomon.flows.project import Project
 from gnomon.flows.read import Origin, collect_rows
@@ -35,7 +35,10 @@ class Explanation:
     key: dict[str, Any]
     at: int
     value: Any
+    """None too where there is none to be had: `error` tells."""
     dtype: DType
+    error: str | None
+    """Why the value cannot be computed; None if it can."""
     how: str
     """What is computed, in words."""
     since: int | None
@@ -53,8 +56,10 @@ class Explanation:
     def __str__(self) -> str:
         low = "the beginning" if self.since is None else show(self.since)
         shown_key = ", ".join(f"{k}={v!r}" for k, v in self.key.items()) or "(global)"
+        value = repr(self.value) if self.error is None else "ERROR"
         lines = [
-            f"{self.feature} of {shown_key} at {show(self.at)} = {self.value!r} ({dtype_text(self.dtype)})",
+            f"{self.feature} of {shown_key} at {show(self.at)} = {value} ({dtype_text(self.dtype)})",
+            *([] if self.error is None else [f"  {self.error}"]),
             f"  {self.how}",
             f"  from {low} to {show(self.until)}",
             f"  {len(self.counted):,} of the key's {counted(len(self.rows), 'row')} count",
@@ -87,6 +92,7 @@ class Explanation:
             "key": self.key,
             "at": show(self.at),
             "value": self.value,
+            "error": self.error,
             "how": self.how,
             "from": None if self.since is None else show(self.since),
             "to": show(self.until),
@@ -117,15 +123,20 @@ def explain(project: Project, request: Request, keys: Mapping[str, Any], at: Any
     spine = Spine(_key_frame(job, keys), np.array([t], np.int64))
     # The request's own row is not at hand here: what the stored rows give is explained.
     plain = replace(output, include_request=False)
-    value = with_default(answer(layout, [plain], frame, spine, as_of).columns[0], output)
+    value = error = None
+    try:
+        value = with_default(answer(layout, [plain], frame, spine, as_of).columns[0], output).to_list()[0]
+    except ComputeError as overflow:
+        error = f"{overflow.what} ({overflow.hint})"
     moved = t - layout.settling_delay
     since, until = _edges(layout, output, moved)
     return Explanation(
         feature=f"{layout.ref}:{output.name}",
         key=dict(keys),
         at=t,
-        value=value.to_list()[0],
+        value=value,
         dtype=output.dtype,
+        error=error,
         how=how(layout, output)
         + (", which is not at hand here: only stored rows are counted" if output.include_request else ""),
         since=since,
