@@ -95,9 +95,18 @@ def test_materialize_is_incremental_and_leaves_rows_beyond_the_end(gnomon, shop)
     assert gnomon("materialize", "spending").out.startswith("spending@1: nothing new\n")
 
 
-def test_progress_is_told_in_a_log_and_not_with_json(gnomon, shop):
+def test_progress_is_told_in_a_log_and_not_with_json_and_each_group_once(gnomon, shop):
+    head, *rows = (shop / "orders.csv").read_text().splitlines(keepends=True)
+    (shop / "orders").mkdir()
+    (shop / "orders" / "a.csv").write_text("".join([head, *rows[:100]]))
+    (shop / "orders" / "b.csv").write_text("".join([head, *rows[100:]]))
+    definitions = (shop / "features.py").read_text()
+    (shop / "features.py").write_text(definitions.replace('path="orders.csv"', 'path="orders", format="csv"'))
     assert gnomon("apply").status == 0
-    assert "spending@1: 300 rows, " in gnomon("materialize").err
+    ran = gnomon("materialize")
+    assert "materialize spending@1: 1 of 2 parts" in ran.err
+    assert (ran.out + ran.err).count("spending@1: 300 rows") == 1
+    (shop / "orders" / "b.csv").touch()
     assert gnomon("materialize", "--json").err == ""
 
 

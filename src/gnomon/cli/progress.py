@@ -8,8 +8,7 @@ from contextlib import closing, contextmanager
 from typing import Any
 
 from gnomon.cli.output import tell
-from gnomon.errors import counted
-from gnomon.events import Event, Materialized, Progress, listening
+from gnomon.events import Event, Progress, listening
 
 _TENTHS = 10
 
@@ -29,20 +28,14 @@ def following(as_json: bool) -> Iterator[None]:
 
 
 class Lines:
-    """One line for each tenth of the work on a group, and one for its end."""
+    """One line for each tenth of the work on a group. How it ended is told by the command's result."""
 
     def __init__(self) -> None:
         self._told: dict[tuple[str, str, str], int] = {}
 
     def __call__(self, event: Event) -> None:
-        if isinstance(event, Progress):
-            self._progress(event)
-        elif isinstance(event, Materialized):
-            tell(
-                f"{event.group}: {counted(event.rows, 'row')}, {counted(event.keys, 'key')} in {event.seconds:.2f} s"
-            )
-
-    def _progress(self, event: Progress) -> None:
+        if not isinstance(event, Progress):
+            return
         work = (event.flow, event.group, event.unit)
         tenth = event.done * _TENTHS // event.total if event.total > 0 else 0
         before = self._told.get(work, 0)

@@ -46,9 +46,8 @@ class Answer:
     """Feature columns in the order of the spine, defaults not yet applied."""
 
     columns: list[pl.Series]
-    rows: int
-    """Rows that took part."""
     ties: int
+    """State groups: rows that lost to another of the same key, event time and known_at."""
 
 
 @dataclass(frozen=True)
@@ -57,8 +56,8 @@ class Picked:
 
     position: Words
     """Its place in the frame, -1 for none."""
-    rows: int
     ties: int
+    """As in `Answer`."""
 
 
 def answer(
@@ -78,7 +77,7 @@ def answer(
     made = (_state if layout.kind == "state" else _events)(
         layout, outputs, frame, spine, rows, chunks, q_code
     )
-    return Answer(made, len(rows.code), rows.ties)
+    return Answer(made, rows.ties)
 
 
 def pick_newest(layout: Layout, frame: pl.DataFrame, spine: Spine, as_of: AsOf) -> Picked | None:
@@ -89,7 +88,7 @@ def pick_newest(layout: Layout, frame: pl.DataFrame, spine: Spine, as_of: AsOf) 
     q_code, row_code = match_keys(spine.keys, len(spine.t), frame, layout)
     met = _pick_in_order(layout, columns.words(frame[TIME]), row_code, q_code, spine.t, as_of)
     if met is not None:
-        return Picked(met, int(np.count_nonzero(row_code >= 0)), 0)
+        return Picked(met, 0)
     try:
         rows = resolve(layout, frame, row_code, as_of, ())
     except ContentNeeded:
@@ -97,7 +96,7 @@ def pick_newest(layout: Layout, frame: pl.DataFrame, spine: Spine, as_of: AsOf) 
     t = spine.t - layout.settling_delay
     q_at = order.sort_queries(q_code, t)
     chunks = list(_chunks(layout, rows, q_code[q_at], t[q_at], q_at))
-    return Picked(_newest_rows(layout, rows, chunks, len(spine.t)), len(rows.code), rows.ties)
+    return Picked(_newest_rows(layout, rows, chunks, len(spine.t)), rows.ties)
 
 
 def _pick_in_order(

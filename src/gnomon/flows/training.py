@@ -215,8 +215,7 @@ def answer_job(project: Project, question: Question, job: Job) -> tuple[Answer, 
             counts.clear()
             run = project.engine.run(reading.frame, questions, keys, work, expected_rows=expected)
             made = run.get_columns()
-    rows, ties = sum(c.rows for c in counts), sum(c.ties for c in counts)
-    return Answer(made, rows, ties), reading
+    return Answer(made, sum(c.ties for c in counts)), reading
 
 
 def run_steps(request: Request, values: dict[Ident, pl.Series], fields: Fields, n: int) -> None:
