@@ -92,6 +92,7 @@ def _not_below(x, bound, low, high):
 # --- ranges -------------------------------------------------------------------------------------------------
 
 
+# The walks over keys and their queries repeat one loop on purpose: Numba inlines `_not_below` into each.
 @njit
 def window_bounds(
     row_code: Ints, row_time: Ints, q_code: Ints, q_t: Ints, length: int, offset: int, inclusive: bool
