@@ -152,7 +152,7 @@ def write_moments(slot, result, out_var, ok_var, out_std, ok_std):
         ok_std[slot] = result[2]
 
 
-# The walks repeat one loop on purpose: Numba inlines `add_term` and `add_square` into each, so that no call is left for a row.
+# The walks repeat one loop on purpose: Numba inlines `add_term` and `add_square` into each: no call is left for a row.
 @njit
 def slide_moments(code, real, base, limbs, ddof, lo, hi, at, xcode, xok, out_var, ok_var, out_std, ok_std):
     """Variances and standard deviations of windows that are ranges `[lo, hi)` of rows; lo, hi never decrease.

@@ -47,7 +47,7 @@ def selected(rows, p):
 # --------------------------------------------------------------------------------------------- first and last
 
 
-# The walks repeat one loop on purpose: Numba inlines what they do with a row into each, so that no call is left for a row.
+# The walks repeat one loop on purpose: Numba inlines what they do with a row into each: no call is left for a row.
 @njit
 def slide_ends(lo, hi, at, rows, n_rows, xok, out_first, out_last):
     """Write the first and the last row of each window to `out_first[at[i]]`, `out_last[at[i]]`.

@@ -107,7 +107,7 @@ def write_sum(slot, result, out_sum, ok_sum, out_mean, ok_mean):
         ok_mean[slot] = result[3]
 
 
-# The walks repeat one loop on purpose: Numba inlines `add_term` into each, so that no call is left for a row.
+# The walks repeat one loop on purpose: Numba inlines `add_term` into each: no call is left for a row.
 @njit
 def slide_sums(code, real, base, limbs, lo, hi, at, xcode, xok, out_sum, ok_sum, out_mean, ok_mean):
     """Sums and means of windows that are ranges `[lo, hi)` of rows; lo and hi never decrease.
