@@ -98,9 +98,20 @@ def test_types_that_do_not_go_together_are_told_by_their_columns():
         typed("'1' + x", (("x", pl.Int64()),))
 
 
-def test_what_is_nested_too_deeply_is_refused():
+@pytest.mark.parametrize("terms", [110, 200, 2000])
+def test_what_is_nested_too_deeply_is_refused(terms):
     with pytest.raises(DefinitionError, match="nested too deeply"):
-        typed("+".join(["x"] * 2000), (("x", pl.Int64()),))
+        typed("+".join(["x"] * terms), (("x", pl.Int64()),))
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["+".join(["x"] * 90), "CASE " + " ".join(f"WHEN x = {i} THEN 'a{i}'" for i in range(120)) + " END"],
+    ids=["sum", "case"],
+)
+def test_what_people_write_is_not_nested_too_deeply(text):
+    found = pl.DataFrame({"x": [1]}).select(typed(text, (("x", pl.Int64()),)).alias("found"))["found"]
+    assert found.to_list() in ([90], ["a1"])
 
 
 def test_a_function_without_its_arguments_is_refused():

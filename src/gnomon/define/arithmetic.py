@@ -28,15 +28,32 @@ _FUNCTIONS = ({"Sql": {"Binary": "Mul"}}, "Abs")
 """Beside the operators, what may give an integer that Int64 does not hold. A division that does is refused
 by Polars itself."""
 _POWER = {"Pow": "Generic"}
+_DEEPEST, _DEEPEST_MADE = 300, 600
+"""Levels of a tree as it is given (two a node), and as it is made: Python's own bound is 1000, for all of a
+program's calls together."""
 
 
 def tree_of(expr: pl.Expr) -> Tree:
-    """The tree of an expression, out of its serial form: Polars has no other way to give it out whole."""
-    return msgspec.msgpack.decode(expr.meta.serialize())
+    """The tree of an expression, out of its serial form: Polars has no other way to give it out whole.
+
+    Raises: RecursionError if it is nested too deeply.
+    """
+    return _bounded(msgspec.msgpack.decode(expr.meta.serialize()), _DEEPEST)
 
 
 def _expression(tree: Tree) -> pl.Expr:
     return pl.Expr.deserialize(io.BytesIO(msgspec.msgpack.encode(tree)))
+
+
+def _bounded(tree: Tree, most: int) -> Tree:
+    """The tree, if it is not deeper. Raises: RecursionError, by the tree alone and not by who asks."""
+    level, depth = [tree], 0
+    while level:
+        if depth > most:
+            raise RecursionError("the tree is too deep")
+        below = (x.values() if isinstance(x, dict) else x for x in level if isinstance(x, dict | list))
+        level, depth = [child for children in below for child in children], depth + 1
+    return tree
 
 
 _NULL, _TRUE, _FALSE = (tree_of(pl.lit(value)) for value in (None, True, False))
@@ -53,7 +70,7 @@ def widened(expr: pl.Expr, schema: Mapping[str, DType]) -> pl.Expr:
     """
     walk = _Walk(schema)
     tree, dtype = walk.node(tree_of(expr), None)
-    return _expression(walk.settled(tree, dtype, None)[0])
+    return _expression(_bounded(walk.settled(tree, dtype, None)[0], _DEEPEST_MADE))
 
 
 class _Walk:

@@ -103,6 +103,8 @@ def _parse(text: str) -> pl.Expr:
             f"the row expression `{text}` cannot be read: {error}",
             hint="write SQL over the source's columns, such as `wind_gust > 30 OR visib < 1`",
         ) from None
+    except RecursionError:
+        raise _too_deep(text) from None
     found = next(_forbidden(tree), None)
     if found is not None:
         raise DefinitionError(
@@ -154,10 +156,7 @@ def typed(text: str, columns: Columns) -> pl.Expr:
     except pl.exceptions.PolarsError as error:
         raise _misfit(text, error) from None
     except RecursionError:
-        raise DefinitionError(
-            f"the expression `{text[:60]}…` is nested too deeply",
-            hint="part of it can be computed before, in a column of the source",
-        ) from None
+        raise _too_deep(text) from None
 
 
 def columns_read(text: str, schema: Mapping[str, pl.DataType]) -> Columns:
@@ -189,3 +188,10 @@ def dtype_of(text: str, schema: Mapping[str, pl.DataType]) -> pl.DataType:
 
 def _misfit(text: str, error: pl.exceptions.PolarsError) -> DefinitionError:
     return DefinitionError(f"the expression `{text}` does not fit its columns: {error}")
+
+
+def _too_deep(text: str) -> DefinitionError:
+    return DefinitionError(
+        f"the row expression `{text[:60]}…` is nested too deeply",
+        hint="part of it can be computed before, in a column of the source",
+    )

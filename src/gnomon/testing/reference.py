@@ -146,7 +146,9 @@ def evaluate(group: FeatureGroup, row: Row, schema: Schema) -> dict[tuple[int, s
                 found[i, what] = frame.select(expr.alias("x"))["x"].to_list()[0]
             except pl.exceptions.PolarsError as error:
                 name = feature.name if isinstance(feature, Feature) else feature.base_name
-                raise DataError(f"group `{group.ref}`: feature `{name}` cannot be computed: {error}") from None
+                raise DataError(
+                    f"group `{group.ref}`: feature `{name}` cannot be computed: {error}"
+                ) from None
     return found
 
 
