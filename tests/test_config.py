@@ -28,7 +28,8 @@ def test_every_line_is_read(written):
         name = "flüge"
         definitions = "defs"
         [registry]
-        url = "sqlite:///r.db"
+        url = "postgresql://host/db"
+        replica = "copy.db"
         [offline]
         url = "rows"
         [online]
@@ -38,8 +39,18 @@ def test_every_line_is_read(written):
         url = "local://?memory=1GB"
     """)
     assert load(root) == Config(
-        root, "flüge", "defs", "sqlite:///r.db", "rows", "memory://", "local://?memory=1GB", 2 * HOUR
+        root,
+        *("flüge", "defs", "postgresql://host/db", "rows", "memory://", "local://?memory=1GB"),
+        slack=2 * HOUR,
+        replica="copy.db",
     )
+
+
+def test_another_registry_than_that_of_the_file_has_no_replica_of_it(written):
+    root = written('[registry]\nurl = "sqlite:///r.db"\nreplica = "copy.db"')
+    assert load(root, registry="sqlite:///other.db").replica is None
+    assert load(root, registry="sqlite:///r.db").replica == "copy.db"
+    assert load(root, registry="sqlite:///other.db", replica="mine.db").replica == "mine.db"
 
 
 def test_what_is_left_out_has_its_default(written):

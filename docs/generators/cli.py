@@ -10,7 +10,7 @@ from typer.main import get_command
 
 from docs.generators.markdown import code, table
 from gnomon.cli import failures
-from gnomon.cli.main import COMMANDS, build
+from gnomon.cli.main import COMMANDS, GROUPS, build
 
 _STATUSES = [
     (failures.DONE, "done"),
@@ -31,6 +31,13 @@ def page() -> str:
         for panel, commands in COMMANDS.items()
         for name in commands
     ]
+    inner: dict[str, tuple[Any, Any]] = {}
+    for name, (panel, _, commands) in GROUPS.items():
+        inner[name] = of, within = _group(group.get_command(context, name), name, context)
+        overview += [
+            [panel, f"[`{name} {word}`](#gnomon-{name}-{word})", _first_line(of.get_command(within, word))]
+            for word in commands
+        ]
     parts = [
         "# Command line",
         "`gnomon COMMAND --help` tells the same. A command works on the project of the nearest folder "
@@ -48,8 +55,14 @@ def page() -> str:
     ]
     for _, name, _ in overview:
         bare = name.split("`")[1]
-        parts += _command(group.get_command(context, bare), bare, context)
+        outer, _, word = bare.rpartition(" ")
+        of, within = inner[outer] if outer else (group, context)
+        parts += _command(of.get_command(within, word), word, within)
     return "\n\n".join(parts)
+
+
+def _group(command: Any, name: str, parent: Any) -> tuple[Any, Any]:
+    return command, typer.Context(command, info_name=name, parent=parent)
 
 
 def _first_line(command: Any) -> str:
@@ -67,7 +80,7 @@ def _command(command: Any, name: str, parent: Any) -> list[str]:
         shown, text = record if record is not None else (parameter.make_metavar(context), "")
         rows.append([f"`{shown}`", text or getattr(parameter, "help", "") or ""])
     return [
-        f"## gnomon {name}",
+        f"## {context.command_path}",
         code(usage),
         inspect.cleandoc(command.help or ""),
         table(["Argument or option", "Meaning"], rows),

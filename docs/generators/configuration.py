@@ -11,6 +11,8 @@ _MEANING = {
     "name": "The project's name.",
     "definitions": "Where the definitions are: a Python file, a folder of them, or an importable module.",
     "registry": "Where definitions are kept, revision by revision.",
+    "replica": "A local file that follows the registry, and answers while it is away. "
+    "See [registry](../concepts/registry.md#on-a-server).",
     "offline": "Where the rows of cached groups are kept.",
     "online": "Where the rows that answers need are kept.",
     "engine": "What computes training sets.",

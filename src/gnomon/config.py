@@ -47,11 +47,13 @@ class Config:
     slack: int | None = None
     """How much longer than needed online rows are kept, in microseconds; None: as long again as the longest
     window, and at least a day."""
+    replica: str | None = None
+    """A local file that answers about definitions while the registry is away."""
 
 
 _KEYS = {
     "project": {"name": "name", "definitions": "definitions"},
-    "registry": {"url": "registry"},
+    "registry": {"url": "registry", "replica": "replica"},
     "offline": {"url": "offline"},
     "online": {"url": "online", "slack": "slack"},
     "engine": {"url": "engine"},
@@ -100,7 +102,9 @@ def with_overrides(config: Config, **overrides: str | None) -> Config:
     for name in overrides:
         if name not in known:
             raise UsageError(f"`{name}` is not a setting", hint=f"known: {', '.join(sorted(known))}")
-    given = {name: value for name, value in overrides.items() if value is not None}
+    given: dict[str, str | None] = {name: value for name, value in overrides.items() if value is not None}
+    if "registry" in given and given["registry"] != config.registry:
+        given.setdefault("replica", None)  # it is the other registry's
     return replace(config, **_with_durations(given))
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 import gnomon as gn
-from gnomon.cli.main import COMMANDS
+from gnomon.cli.main import COMMANDS, GROUPS
 from gnomon.errors import ComputeError, Conflict, DataError
 from gnomon.store import Store
 
@@ -29,6 +29,7 @@ HEAVY = (
 )
 ENVIRONMENT = os.environ | {"PYTHONPATH": str(Path(gn.__file__).parents[1])}
 ALL = [name for commands in COMMANDS.values() for name in commands]
+INNER = [(name, word) for name, (_, _, commands) in GROUPS.items() for word in commands]
 
 
 def in_process_of_its_own(program: str) -> subprocess.CompletedProcess[str]:
@@ -56,13 +57,13 @@ print("loaded:", *[name for name in {HEAVY!r} if name in sys.modules])
 def test_help_names_every_command_and_the_exit_statuses(gnomon):
     for ran in (gnomon(), gnomon("--help"), gnomon("-h")):
         assert ran.status == 0
-        assert all(f"\n  {name} " in ran.out for name in ALL)
+        assert all(f"\n  {name} " in ran.out for name in [*ALL, *GROUPS])
         assert "1 found something wrong" in " ".join(ran.out.split())
 
 
-@pytest.mark.parametrize("name", ALL)
-def test_every_command_has_help_and_speaks_json(gnomon, name):
-    ran = gnomon(name, "--help")
+@pytest.mark.parametrize("words", [*((name,) for name in ALL), *INNER], ids=" ".join)
+def test_every_command_has_help_and_speaks_json(gnomon, words):
+    ran = gnomon(*words, "--help")
     assert ran.status == 0
     assert "--json" in ran.out
     assert "--project" in ran.out

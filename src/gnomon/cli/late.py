@@ -20,15 +20,17 @@ class _Late(ModuleType):
 
 if TYPE_CHECKING:
     from gnomon.demo import run as demo
-    from gnomon.flows import describe, doctor, files, table, texts
-    from gnomon.registry import registry
+    from gnomon.flows import describe, doctor, files, registries, table, texts
+    from gnomon.registry import diff, registry
 else:
     demo = _Late("gnomon.demo.run")
     describe = _Late("gnomon.flows.describe")
+    diff = _Late("gnomon.registry.diff")
     doctor = _Late("gnomon.flows.doctor")
     files = _Late("gnomon.flows.files")
+    registries = _Late("gnomon.flows.registries")
     registry = _Late("gnomon.registry.registry")
     table = _Late("gnomon.flows.table")
     texts = _Late("gnomon.flows.texts")
 
-__all__ = ["demo", "describe", "doctor", "files", "registry", "table", "texts"]
+__all__ = ["demo", "describe", "diff", "doctor", "files", "registries", "registry", "table", "texts"]

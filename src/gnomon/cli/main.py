@@ -11,7 +11,7 @@ import typer
 from typer.main import get_command
 
 import gnomon as gn
-from gnomon.cli import answers, begin, definitions, rows
+from gnomon.cli import answers, begin, definitions, registry, rows
 from gnomon.cli.failures import DONE, INTERRUPTED, prepare_streams, report
 from gnomon.cli.output import BROKEN_PIPE, flush, silence, write
 
@@ -29,6 +29,11 @@ COMMANDS: dict[str, dict[str, Callable[..., Any]]] = {
     "Ask": {"training": answers.training, "get": answers.get, "explain": answers.explain},
 }
 """Panel of the help → name → command."""
+
+GROUPS: dict[str, tuple[str, str, dict[str, Callable[..., Any]]]] = {
+    "registry": ("Define", "Move and look at the registry.", registry.COMMANDS),
+}
+"""Name → panel of the help, what it is for, and its commands: `gnomon registry export`."""
 
 _EPILOG = "Exit status: 0 done, 1 found something wrong, 2 used wrongly, 3 failed to run."
 
@@ -78,6 +83,11 @@ def build() -> typer.Typer:
     for panel, commands in COMMANDS.items():
         for name, command in commands.items():
             app.command(name, rich_help_panel=panel)(command)
+    for name, (panel, text, commands) in GROUPS.items():
+        group = typer.Typer(help=text)
+        for word, command in commands.items():
+            group.command(word)(command)
+        app.add_typer(group, name=name, rich_help_panel=panel)
     return app
 
 

@@ -20,6 +20,7 @@ from gnomon.define.ondemand import OnDemand
 from gnomon.define.source import FileSource, Source, SQLSource
 from gnomon.errors import UsageError
 from gnomon.flows.definitions import has_definitions, load_definitions
+from gnomon.flows.registries import open_registry
 from gnomon.flows.table import TableReader, was_filled
 from gnomon.plan.layout import Layout, make_layout
 from gnomon.registry.codec import import_function
@@ -66,8 +67,7 @@ class Project:
     @cached_property
     def registry(self) -> Registry:
         self.require_open()
-        backend = plugins.resolve("registry", self.config.registry)(self.config.registry, root=self.root)
-        return Registry(backend, clock=self.clock, author=self.author)
+        return open_registry(self.config, clock=self.clock, author=self.author)
 
     @cached_property
     def offline(self) -> OfflineStore:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 from gnomon.define.collect import KINDS, LABELS, Collected, Kind, Registered
@@ -83,6 +83,16 @@ def diff(
                 rebuild = () if prune or kind != "group" else _rebuild(ref, old, stays)
                 changes.append(Change("remove" if prune else "keep", kind, ref, rebuild=rebuild))
     return tuple(changes)
+
+
+def between(old: Snapshot, new: Snapshot) -> tuple[Change, ...]:
+    """What differs from one revision to another, nothing of which is to be judged any more."""
+    columns = {ref: found for ref in new.refs("group") if (found := new.columns(ref)) is not None}
+    return tuple(
+        replace(change, breaking=(), rebuild=())
+        for change in diff(old, new.collected(), columns, prune=True)
+        if change.action != "none"
+    )
 
 
 def updates_of(changes: Sequence[Change]) -> tuple[Update, ...]:

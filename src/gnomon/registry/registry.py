@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 from gnomon.abc.registry import NewRevision, RegistryBackend, Revision
 from gnomon.define.collect import KINDS, Kind
 from gnomon.errors import Conflict, UsageError, nearest
+from gnomon.registry.portable import Imported, export_lines, import_changes, read_lines
 from gnomon.registry.requirements import Requirement, RevisionIs, Unchanged, check
 from gnomon.registry.snapshot import Snapshot
 from gnomon.registry.updates import Put, Remove, Update, apply_updates, effective
@@ -60,6 +61,18 @@ class Registry:
     def history(self) -> tuple[Revision, ...]:
         """All revisions, the newest first."""
         return self.backend.history()
+
+    def export_lines(self) -> Iterator[str]:
+        """All revisions as lines of JSON, with nothing lost: documents, authors, times, messages."""
+        return export_lines(self.backend)
+
+    def import_lines(self, lines: Iterable[str], *, dry_run: bool = False) -> Imported:
+        """Write the revisions of an export that are not here yet.
+
+        Raises: Conflict if this registry is not empty, and does not hold the beginning of that history either;
+                DataError if the lines are no whole export. Nothing is written then, nor with `dry_run`.
+        """
+        return import_changes(self.backend, read_lines(lines), dry_run=dry_run)
 
     def get(self, kind: str, name: str) -> Any:
         """A definition: `get("group", "airport_weather")`; `name@2` for another version than the newest.

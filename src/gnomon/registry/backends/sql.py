@@ -64,18 +64,18 @@ class SqlRegistry(RegistryBackend):
 
     def head(self) -> int:
         with self._connect() as connection:
-            return _head(connection)
+            return read_head(connection)
 
     def load(self, revision: int | None = None) -> Loaded:
         with self._connect() as connection:
-            # History never changes, so reading it in two statements is reading it at one moment.
-            number = _head(connection) if revision is None else revision
+            self._prepare_read(connection)
+            number = read_head(connection) if revision is None else revision
             if number == 0:
                 return Loaded(Revision(0, "", 0, ""), ())
             row = connection.execute(sa.select(REVISIONS).where(REVISIONS.c.number == number)).one_or_none()
             if row is None:
                 raise NotFound(
-                    f"revision {number} not found", hint=f"the newest is revision {_head(connection)}"
+                    f"revision {number} not found", hint=f"the newest is revision {read_head(connection)}"
                 )
             d = DOCUMENTS.c
             newest = (
@@ -98,7 +98,7 @@ class SqlRegistry(RegistryBackend):
 
     def changes(self, since: int = 0) -> tuple[NewRevision, ...]:
         with self._connect() as connection:
-            # Revisions first: one that is written in between has documents, and no revision here.
+            self._prepare_read(connection)
             rows = connection.execute(
                 sa.select(REVISIONS).where(REVISIONS.c.number > since).order_by(REVISIONS.c.number)
             ).all()
@@ -141,6 +141,13 @@ class SqlRegistry(RegistryBackend):
     @abstractmethod
     def _make_tables(self) -> None:
         """Make the tables where they are missing, whoever else does so at the same moment."""
+
+    def _prepare_read(self, connection: sa.Connection) -> None:
+        """Do what must stand before statements that belong together.
+
+        History never changes, and a revision is found before its documents are: reading them in two statements is
+        reading them at one moment, but where a history can be replaced by another.
+        """
 
     def _prepare_write(self, connection: sa.Connection) -> None:
         """Do what must stand at the beginning of a transaction that writes."""
@@ -229,7 +236,8 @@ def _is_utf8(text: str) -> bool:
     return True
 
 
-def _head(connection: sa.Connection) -> int:
+def read_head(connection: sa.Connection) -> int:
+    """The newest revision's number, 0 if there is none."""
     return connection.execute(sa.select(sa.func.max(REVISIONS.c.number))).scalar() or 0
 
 

@@ -8,6 +8,7 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.schema import CreateTable
 
+from gnomon.abc.registry import NewRevision
 from gnomon.errors import GnomonError, Unavailable, UsageError
 from gnomon.registry.backends import sql
 from gnomon.registry.backends.sql import DOCUMENTS, REVISIONS, SqlRegistry, parse_url, unusable
@@ -15,9 +16,19 @@ from gnomon.registry.backends.sql import DOCUMENTS, REVISIONS, SqlRegistry, pars
 EXAMPLE = "sqlite:///.gnomon/registry.db"
 
 
+COPY = sa.Table(
+    "gnomon_copy",
+    sa.MetaData(),
+    sa.Column("primary", sa.Text, nullable=False),
+    sa.Column("compared", sa.BigInteger, nullable=False),
+)
+"""In a file that copies another registry: one row, that tells of which and as of when."""
+
+
 class SqliteRegistry(SqlRegistry):
     """Keeps revisions in the file of `url`. A relative path is taken from `root`, the project's folder.
 
+    A file that is the copy of another registry can be read, and refuses to be written.
     Raises: UsageError if the URL cannot be used; Unavailable if the file cannot be opened.
     """
 
@@ -29,14 +40,28 @@ class SqliteRegistry(SqlRegistry):
         except (sa.exc.ArgumentError, sa.exc.NoSuchModuleError) as error:
             raise unusable(error, EXAMPLE) from None
         sa.event.listen(engine, "connect", _set_up)
+        self.is_copy = False
         super().__init__(resolved, engine)
+
+    def swap(self, base: int, new: NewRevision) -> None:
+        if self.is_copy:
+            raise UsageError(
+                "this registry is the copy of another one, and only follows it",
+                at=self.shown,
+                hint="apply to the other one: set [registry] url in gnomon.toml to it",
+            )
+        super().swap(base, new)
 
     def _make_tables(self) -> None:
         with self._connect() as connection:
+            self.is_copy = sa.inspect(connection).has_table(COPY.name)
             if not sa.inspect(connection).has_table(DOCUMENTS.name):  # the last one made
                 for table in (REVISIONS, DOCUMENTS):
                     connection.execute(CreateTable(table, if_not_exists=True))
                 connection.commit()
+
+    def _prepare_read(self, connection: sa.Connection) -> None:
+        connection.exec_driver_sql("BEGIN")  # without it each statement would see a moment of its own
 
     def _unavailable(self, error: sa.exc.OperationalError) -> GnomonError:
         return Unavailable(
