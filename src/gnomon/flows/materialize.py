@@ -12,25 +12,25 @@ anywhere goes on from there:
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 import msgspec
-import polars as pl
+from msgspec.structs import replace
 
 from gnomon.abc.online import OnlineStore
-from gnomon.abc.source import Part, SourceReader
+from gnomon.abc.source import SourceReader
 from gnomon.define.group import FeatureGroup
-from gnomon.errors import GnomonError, Gone, Stopped, UsageError, counted
+from gnomon.errors import GnomonError, Stopped, UsageError, counted
 from gnomon.events import Materialized, Progress, Step, emit
+from gnomon.flows.fill import check_there, missing, moved_on, newest_activation, source_text, still_good
 from gnomon.flows.forget import forget_removed
 from gnomon.flows.load import LoadedPiece, Piece, load
 from gnomon.flows.markup import preformatted
 from gnomon.flows.online import (
     Document,
     Loaded,
-    Reach,
     Table,
     change_document,
     filling,
@@ -42,11 +42,9 @@ from gnomon.flows.online import (
     unnamed_tables,
 )
 from gnomon.flows.project import Project
-from gnomon.flows.read import Origin, collect_rows
 from gnomon.plan.layout import Layout
-from gnomon.plan.normal import KNOWN, TIME, Ignored, normalise, raw_columns
+from gnomon.plan.normal import Ignored
 from gnomon.time import ALWAYS, NEVER, show, stopwatch
-from gnomon.types import dtype_text
 
 
 @dataclass
@@ -205,62 +203,24 @@ def _choose(
     project: Project, group: FeatureGroup, layout: Layout, reader: SourceReader, start: int, end: int
 ) -> tuple[Table, list[Piece]]:
     """The table to fill and what it lacks. A table whose rows can no longer be right is built anew."""
-    store, parts, source = project.online, reader.parts(), _source_text(group, layout)
+    store, parts, source = project.online, reader.parts(), source_text(group, layout)
     reach = reach_of(layout, project.config.slack)
     document = settle(store, layout.ref)
     live = document.live
-    if group.source is None and live is not None and live.parts and not parts:
-        raise Gone(
-            f"the table of `{group.ref}` is gone, and the online store holds rows that came from it",
-            at=str(project.config.offline),
-            hint="put the offline table back, or insert its rows again; what is online still answers",
-        )
-    if live is not None and live.source == source and _still_good(live, layout, reach, parts, start):
-        return live, list(_missing(live, parts, end))
+    check_there(project, group, live, parts)
+    if live is not None and live.source == source and still_good(live, layout, reach, parts, start):
+        return live, list(missing(live, parts, end))
     if live is not None:
         start = min(start, live.start)
         end = max([end, *(loaded.end for loaded in live.parts.values())])
     table = document.building
-    if table is not None and table.source == source and _still_good(table, layout, reach, parts, start):
-        return table, list(_missing(table, parts, end))
+    if table is not None and table.source == source and still_good(table, layout, reach, parts, start):
+        return table, list(missing(table, parts, end))
     generation = document.generation + 1
     table = Table(f"{layout.ref}#{generation}", shape_of(layout), keys_of(layout), source, start=start)
-    change_document(store, layout.ref, lambda d: Document(generation, d.live, table))
+    change_document(store, layout.ref, lambda d: replace(d, generation=generation, building=table))
     settle(store, layout.ref)
-    return table, list(_missing(table, parts, end))
-
-
-def _source_text(group: FeatureGroup, layout: Layout) -> str:
-    """What decides which rows there are and which are one, beside the parts.
-
-    The types of raw columns are among it: what is 1 in one file and 1.0 in another is one row only where both are
-    read alike, as training reads them.
-    """
-    types = ", ".join(f"{name}: {dtype_text(dtype)}" for name, dtype in layout.columns)
-    source = group.source
-    if source is None:
-        return types
-    return f"{source.kind} {getattr(source, 'query', '')} {source.timestamp} {source.lag} {types}"
-
-
-def _still_good(table: Table, layout: Layout, reach: Reach, parts: Sequence[Part], start: int) -> bool:
-    """Whether rows can be added to the table: it has the group's shape, nothing that was loaded has changed
-    or gone, and what was let go is not needed now."""
-    if table.shape != shape_of(layout) or table.keys != keys_of(layout) or start < table.start:
-        return False
-    farther = layout.span is None or (table.span is not None and layout.span > table.span)
-    if table.horizon != ALWAYS and farther and reach.horizon(table.watermark) < table.horizon:
-        return False
-    now = {part.name: part.etag for part in parts}
-    return all(loaded.etag and now.get(name) == loaded.etag for name, loaded in table.parts.items())
-
-
-def _missing(table: Table, parts: Sequence[Part], end: int) -> Iterator[Piece]:
-    for part in parts:
-        loaded = table.parts.get(part.name)
-        since = table.start if loaded is None else loaded.end
-        if since < end:
-            yield Piece(part, since, end)
+    return table, list(missing(table, parts, end))
 
 
 def _is_rebuild(store: OnlineStore, ref: str, table: Table) -> bool:
@@ -277,45 +237,16 @@ def _raise_horizon(
     """Move watermark and horizon on, before any row is let go."""
     if not pieces:
         return table
-    newest = _newest_activation(layout, reader, pieces)
-    watermark = max(table.watermark, min(project.clock(), newest)) if newest != ALWAYS else table.watermark
-    horizon = max(table.horizon, reach_of(layout, project.config.slack).horizon(watermark))
-    moved = msgspec.structs.replace(table, watermark=watermark, horizon=horizon, span=layout.span)
+    newest = newest_activation(layout, reader, pieces)
+    moved = moved_on(table, layout, reach_of(layout, project.config.slack), newest, project.clock())
     return _replace_table(project.online, layout.ref, moved)
-
-
-def _newest_activation(layout: Layout, reader: SourceReader, pieces: Sequence[Piece]) -> int:
-    newest = ALWAYS
-    for end, same in _by_end(pieces).items():
-        raw = reader.scan(raw_columns(layout), parts=same)
-        active = _activation(layout, normalise(raw, layout, inputs=()))
-        found = collect_rows(
-            active.filter(pl.col("__active") < end).select(pl.col("__active").max()),
-            layout.ref,
-            Origin(reader, layout, tuple(same)),
-        )
-        value = found.item() if len(found) else None
-        newest = max(newest, ALWAYS if value is None else int(value))
-    return newest
-
-
-def _by_end(pieces: Sequence[Piece]) -> dict[int, list[Part]]:
-    ends: dict[int, list[Part]] = {}
-    for piece in pieces:
-        ends.setdefault(piece.end, []).append(piece.part)
-    return ends
-
-
-def _activation(layout: Layout, frame: pl.LazyFrame) -> pl.LazyFrame:
-    known = pl.col(KNOWN) if layout.known_at is not None else pl.col(TIME) + layout.lag
-    return frame.with_columns(pl.max_horizontal(TIME, known).alias("__active"))
 
 
 def _replace_table(store: OnlineStore, ref: str, table: Table) -> Table:
     def change(document: Document) -> Document:
         if document.live is not None and document.live.name == table.name:
-            return msgspec.structs.replace(document, live=table)
-        return msgspec.structs.replace(document, building=table)
+            return replace(document, live=table)
+        return replace(document, building=table)
 
     change_document(store, ref, change)
     return table
@@ -325,13 +256,13 @@ def _note_part(store: OnlineStore, layout: Layout, table: Table, piece: Piece, n
     # Of a part that grows, what was newest is read again: more rows may become known at that very instant.
     end = min(piece.end, max(newest, piece.since)) if piece.part.grows else piece.end
     parts = {**table.parts, piece.part.name: Loaded(piece.part.etag, end)}
-    return _replace_table(store, layout.ref, msgspec.structs.replace(table, parts=parts))
+    return _replace_table(store, layout.ref, replace(table, parts=parts))
 
 
 def _publish(store: OnlineStore, layout: Layout, table: Table) -> None:
-    whole = msgspec.structs.replace(table, complete=True)
+    whole = replace(table, complete=True)
     document = read_document(store, layout.ref)
     if document.live != whole or document.building is not None:
-        document = change_document(store, layout.ref, lambda d: Document(d.generation, whole, None))
+        document = change_document(store, layout.ref, lambda d: replace(d, live=whole, building=None))
     for name in unnamed_tables(store, layout.ref, document):
         store.drop(name)
