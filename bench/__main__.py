@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 
 from bench import asof, harness, materialize, online, report, windows
+from bench.profiling import profile
 
 ROOT = Path(__file__).resolve().parent.parent
 DATA = ROOT / "bench" / ".data"
@@ -20,6 +21,11 @@ def main() -> int:
     arguments = parse()
     chosen = choose(arguments.only, arguments.huge, arguments.side)
     limit_threads(arguments.threads)
+    if arguments.profile:
+        for work in chosen:
+            sizes = work.small if arguments.scale == "small" else work.full
+            print(profile(work, sizes, data=DATA, threads=arguments.threads), end="\n\n")
+        return 0
     outcomes = []
     for work in chosen:
         print(f"{work.name} …", end=" ", file=sys.stderr, flush=True)
@@ -57,6 +63,9 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--huge", action="store_true", help="also the works that take many minutes")
     parser.add_argument(
         "--side", action="append", default=[], metavar="NAME", help="only this side; writes no file"
+    )
+    parser.add_argument(
+        "--profile", action="store_true", help="tell where our side's time goes; measures and writes nothing"
     )
     parser.add_argument("--threads", type=int, default=min(2, os.cpu_count() or 1))
     parser.add_argument("--json", type=Path, metavar="PATH", help="where results go")
