@@ -191,6 +191,10 @@ def test_what_cannot_be_a_store_is_refused_before_anything_is_made(arguments, me
             lambda s: s.get_online_features([VISITS], [{"user": 1}], at={}),
             "at: a time cannot be of type dict",
         ),
+        (
+            lambda s: s.get_historical_features({"user": [1], "event_timestamp": [T]}, [VISITS], as_of=[]),
+            "as_of: a time cannot be of type list",
+        ),
         (lambda s: s.materialize(start="bad"), "start: `bad` is not a time"),
         (lambda s: s.materialize(end="bad"), "end: `bad` is not a time"),
         (lambda s: s.materialize(3), "`3` is not a feature group"),

@@ -15,7 +15,7 @@ from typing import Any
 import polars as pl
 
 from gnomon.define.arithmetic import tree_of, widened
-from gnomon.errors import DefinitionError, nearest
+from gnomon.errors import DefinitionError, nearest, type_of
 
 ALLOWED_FUNCTIONS: frozenset[str] = frozenset(
     # numbers
@@ -78,7 +78,7 @@ def parse(text: str) -> pl.Expr:
     """
     if not isinstance(text, str):
         raise DefinitionError(
-            f"a row expression must be SQL text, found a {type(text).__name__}",
+            f"a row expression must be SQL text, found {type_of(text)}",
             hint="such as `amount > 100`: definitions are kept as text, and a Polars expression has none",
         )
     return _parse(text)

@@ -21,7 +21,7 @@ from gnomon.flows.read import Origin, Reading, plan_reading, telling
 from gnomon.flows.request import Ident, Job, Request, with_default
 from gnomon.plan.keys import as_key, check_whole
 from gnomon.plan.normal import ROW, key, lane, micros
-from gnomon.time import NEVER, instant, stopwatch
+from gnomon.time import NEVER, argument, stopwatch
 from gnomon.types import DType, dtype_text, is_instant
 
 _ASKED = "__asked"
@@ -62,7 +62,7 @@ def read_as_of(value: object) -> AsOf:
         )
     if isinstance(value, str) and value[:1].isalpha():
         raise UsageError(f"as_of cannot be `{value}`", hint='give "known", "latest" or a datetime')
-    return instant(value)
+    return argument(value, "as_of")
 
 
 def check_spine(
