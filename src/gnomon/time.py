@@ -54,7 +54,7 @@ def stopwatch() -> Callable[[], float]:
 
 
 def instant(value: Any) -> int:
-    """Read an instant from a datetime (naive is UTC), an ISO 8601 text or an int of microseconds.
+    """Read an instant from a datetime (naive is UTC), an ISO 8601 text or an int of microseconds (never of seconds).
 
     Raises: UsageError if the value is none of these.
     """
@@ -67,7 +67,8 @@ def instant(value: Any) -> int:
             value = datetime.fromisoformat(value)
         except ValueError:
             raise UsageError(
-                f"`{value}` is not a time", hint="write it as 2026-01-31 or 2026-01-31T12:00:00Z"
+                f"`{value}` is not a time",
+                hint="write it as 2026-01-31 or 2026-01-31T12:00:00Z; an int counts microseconds since 1970",
             ) from None
     if isinstance(value, datetime):
         aware = value.replace(tzinfo=UTC) if value.tzinfo is None else value
@@ -107,7 +108,8 @@ def show(value: int) -> str:
 
 
 def duration(value: str | timedelta | int) -> int:
-    """Read a duration: text in `us ms s m h d` (`"90s"`, `"7d"`), a timedelta, or an int of microseconds.
+    """Read a duration: text in `us ms s m h d` (`"90s"`, `"7d"`), a timedelta, or an int of microseconds (never of
+    seconds).
 
     Bounds: int64, about 292,000 years. Raises: UsageError for months, calendar units and anything else.
     """
@@ -121,7 +123,7 @@ def duration(value: str | timedelta | int) -> int:
             raise UsageError(
                 f"`{value}` is not a duration",
                 hint="write a whole number and one of us, ms, s, m, h, d: `90s`, `15m`, `7d`; "
-                "months and calendar days have no fixed length",
+                "months and calendar days have no fixed length; an int counts microseconds",
             )
         read = int(match[1]) * _UNITS[match[2]]
     if not ALWAYS <= read <= NEVER:

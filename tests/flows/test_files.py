@@ -55,6 +55,15 @@ def test_file_that_is_not_what_it_seems_is_named(tmp_path, name, content):
     assert error.value.at == str(tmp_path / name)
 
 
+@pytest.mark.parametrize("rows", ["1\n", "1,2,3\n"])
+def test_rows_of_another_width_than_the_header_are_refused(tmp_path, rows):
+    (tmp_path / "t.csv").write_text("user,n\n1,2\n" + rows)
+    with pytest.raises(DataError, match="row 2 has"):
+        read_table(tmp_path / "t.csv")
+    with pytest.raises(DataError, match="standard input: row 2 has"):
+        read_bytes(b"user,n\n1,2\n" + rows.encode(), "csv")
+
+
 def test_type_that_a_format_cannot_hold_is_told(tmp_path):
     frame = pl.DataFrame({"idle": [timedelta(seconds=1)]})
     with pytest.raises(DataError, match="csv cannot hold this table"):

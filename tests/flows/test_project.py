@@ -68,6 +68,23 @@ def test_rows_are_read_from_the_source_or_the_groups_own_table(bare, data):
     assert isinstance(bare._project.reader(PLAN), TableReader)
 
 
+def test_a_reader_of_a_registered_group_reads_in_the_types_that_it_was_applied_with(bare, data):
+    path = write(data, "a.parquet", [{"user": 1, "at": T, "x": 1}])
+    source = gn.FileSource("a", "a.parquet", timestamp="at")
+    group = gn.FeatureGroup("g", entity=USER, source=source, features=[gn.sum("x")])
+    bare.apply([group])
+    snapshot = bare.registry.snapshot()
+    reader = bare._project.reader(group, bare._project.layout(snapshot, group))
+    write(
+        data,
+        path.name,
+        [{"user": 1, "at": T, "x": 1}],
+        schema={"user": pl.Int32, "at": pl.Datetime, "x": pl.Int8},
+    )
+    assert reader.scan(["user", "x"]).collect_schema() == {"user": pl.Int64, "x": pl.Int64}
+    assert bare._project.reader(group).scan(["x"]).collect_schema() == {"x": pl.Int8}
+
+
 def test_the_newest_revision_of_this_process_is_seen_at_once(store):
     before = store._project.recent_snapshot()
     assert store._project.recent_snapshot() is before

@@ -310,3 +310,43 @@ def test_defaults_of_the_features_type_are_taken():
 )
 def test_a_column_may_be_declared_wider_but_not_narrower(found, declared, want):
     assert castable(found, declared) is want
+
+
+# ------------------------------------------------------------------------------- what a source does not tell
+
+
+def test_what_no_value_tells_is_as_the_definition_declares():
+    schema = {"user": pl.Null(), "at": pl.Null(), "amount": pl.Null(), "shop": pl.Int8()}
+    declared = {"at": pl.Datetime("us"), "amount": pl.Float64()}
+    layout = make_layout(group(gn.sum("amount"), gn.last("shop"), schema=declared), schema)
+    assert dict(layout.types) == {
+        "user": pl.Int64(), "at": pl.Datetime("us"), "amount": pl.Float64(), "shop": pl.Int8()
+    }  # fmt: skip
+    state = make_layout(group(gn.Feature("amount", float), schema={"at": str}), schema)
+    assert dict(state.types) == {"user": pl.Int64(), "at": pl.String(), "amount": pl.Float64()}
+
+
+def test_a_source_that_tells_nothing_has_the_columns_that_are_declared():
+    layout = make_layout(group(gn.sum("amount"), schema={"at": str, "amount": float}), {})
+    assert dict(layout.types) == {"user": pl.Int64(), "at": pl.String(), "amount": pl.Float64()}
+
+
+def test_what_neither_tells_is_asked_for_once_each():
+    asked = [gn.sum("amount"), gn.count(where="n > 1")]
+    told = problems(*asked, schema={"user": pl.Int64(), "at": pl.Null(), "amount": pl.Null(), "n": pl.Null()})
+    lacks = "is not known: the source has no value in it"
+    assert told == [
+        ("timestamp", f"the type of the time column `at` {lacks}"),
+        ("features[0]", f"the type of the column `amount` {lacks}"),
+        ("features[1].where", f"the type of the column `n` {lacks}"),
+    ]
+    assert [what for _, what in problems(*asked, schema={})] == [
+        f"the type of the {what} is not known: the source has no rows"
+        for what in ("time column `at`", "column `amount`", "column `n`")
+    ]
+
+
+def test_whole_numbers_are_no_times_and_the_hint_says_why():
+    with pytest.raises(DefinitionError) as caught:
+        make_layout(group(gn.count()), SCHEMA | {"at": pl.Int64()})
+    assert "do not tell their unit" in caught.value.hint

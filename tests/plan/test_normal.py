@@ -18,13 +18,16 @@ from gnomon.plan.normal import (
     KNOWN,
     TIME,
     Ignored,
+    as_type,
     content,
     count_ignored,
     key,
     lane,
     micros,
     normalise,
+    not_times,
     raw_columns,
+    why_no_time,
 )
 from gnomon.time import DAY, HOUR, MINUTE, NEVER, SECOND, instant
 
@@ -219,3 +222,48 @@ def test_raw_columns_are_named_once_and_unused_ones_are_not_read():
         "g", entity=gn.Entity("e", keys={"k": int}), features=[gn.count("k")], timestamp="at"
     )
     assert raw_columns(make_layout(group, SCHEMA)) == ["k", "at"]
+
+
+def test_a_date_alone_is_a_time_only_where_it_may_be():
+    texts = pl.Series("t", ["2026-01-31T12:00:00Z", "2026-01-31 ", "noon", None, "2026-01-31 12:00"])
+    assert not_times(texts).to_list() == [False, False, True, False, False]
+    assert not_times(texts, days=False).to_list() == [False, True, True, False, False]
+    for days, bad in ((True, "`noon` is no time"), (False, "`2026-01-31 ` is a date without a time of day")):
+        with pytest.raises(pl.exceptions.InvalidOperationError, match=bad):
+            texts.to_frame().select(micros(pl.col("t"), pl.String(), days=days))
+    assert why_no_time("2026-01-31") != why_no_time("31.1.2026")
+
+
+@pytest.mark.parametrize(
+    ("given", "counts"), [({}, False), ({"lag": "1d"}, True), ({"known_at": "seen"}, True)]
+)
+def test_a_date_alone_in_a_sources_text_needs_something_that_tells_when_it_was_known(given, counts):
+    schema = {"k": pl.Int64(), "at": pl.String(), "seen": pl.Datetime("us")}
+    source = gn.FileSource("s", "s.jsonl", timestamp="at", **given)
+    group = gn.FeatureGroup("g", entity=gn.Entity("u", keys={"k": int}), source=source, features=[gn.count()])
+    row = {"k": [1], "at": ["2026-01-31"], "seen": [datetime.fromisoformat("2026-02-01")]}
+    normal = normalise(pl.LazyFrame(row, schema=schema), make_layout(group, schema))
+    if counts:
+        assert normal.collect()[TIME].to_list() == [NOON - 12 * HOUR]
+    else:
+        with pytest.raises(pl.exceptions.InvalidOperationError, match="without a time of day"):
+            normal.collect()
+
+
+@pytest.mark.parametrize(
+    ("values", "dtype", "want"),
+    [
+        (["2026-01-31T13:00:00+01:00"], pl.Datetime("us", "UTC"), datetime(2026, 1, 31, 12, tzinfo=UTC)),
+        (["2026-01-31T13:00:00+01:00"], pl.Datetime("ms"), datetime.fromisoformat("2026-01-31T12:00")),
+        (
+            [datetime.fromisoformat("2026-01-31T12:00")],
+            pl.Datetime("us", "UTC"),
+            datetime(2026, 1, 31, 12, tzinfo=UTC),
+        ),
+        ([7], pl.Float64(), 7.0),
+    ],
+)
+def test_a_column_is_read_as_another_type(values, dtype, want):
+    column = pl.Series("t", values)
+    made = column.to_frame().select(as_type(pl.col("t"), column.dtype, dtype))["t"]
+    assert (made.dtype, made.to_list()) == (dtype, [want])

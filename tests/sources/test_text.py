@@ -1,5 +1,6 @@
-"""CSV dates that are no ISO 8601 are not guessed: they stay text, and text that is no time is an error."""
+"""What text files look like. CSV dates that are no ISO 8601 are not guessed: text that is no time is an error."""
 
+import gzip
 from io import BytesIO
 from pathlib import Path
 
@@ -8,7 +9,7 @@ import pytest
 
 import gnomon as gn
 from gnomon.errors import GnomonError
-from gnomon.sources.text import dates_as_text
+from gnomon.sources.text import csv_types, dates_as_text, header_of, is_blank, jsonl_types
 
 
 @pytest.mark.parametrize(
@@ -33,3 +34,27 @@ def test_a_file_with_other_dates_as_event_time_is_refused(tmp_path: Path):
             store.materialize()
         with pytest.raises(GnomonError, match="`g@1`"):
             store.get_historical_features({"u": [1], "event_timestamp": ["2026-07-01"]}, [group]).to_polars()
+
+
+def test_types_are_told_by_the_first_rows_and_not_by_none(tmp_path):
+    file = tmp_path / "a.tsv"
+    file.write_text("k\tx\tday\tat\tother\n1\t\t2026-01-31\t05/06/2026\t\n2\t\t2026-02-01\t05/07/2026\ta\n")
+    assert header_of(file) == ["k", "x", "day", "at", "other"]
+    assert csv_types(file) == {
+        "k": pl.Int64(), "x": pl.Null(), "day": pl.Date(), "at": pl.String(), "other": pl.String()
+    }  # fmt: skip
+    file.write_text("k\tx\n")
+    assert csv_types(file) == {"k": pl.Null(), "x": pl.Null()}
+
+
+def test_fields_of_json_lines_are_those_of_all_looked_at(tmp_path):
+    file = tmp_path / "a.jsonl"
+    file.write_text('{"k": 1, "n": null}\n{"k": 0.5, "s": "a"}\n')
+    assert jsonl_types(file) == {"k": pl.Float64(), "n": pl.Null(), "s": pl.String()}
+
+
+@pytest.mark.parametrize(("content", "blank"), [(b"", True), (b" \n\r\n", True), (b"k\n", False)])
+def test_a_file_is_blank_if_not_even_a_header_is_in_it(tmp_path, content, blank):
+    (tmp_path / "a.csv").write_bytes(content)
+    (tmp_path / "a.csv.gz").write_bytes(gzip.compress(content))
+    assert is_blank(tmp_path / "a.csv") is is_blank(tmp_path / "a.csv.gz") is blank

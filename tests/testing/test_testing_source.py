@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from typing import Self
 
 import polars as pl
 import pytest
@@ -67,6 +68,24 @@ class NamesPartsByNumber(FileReader):
         return super().scan(columns, parts=chosen, part_column=part_column)
 
 
+class IgnoresTypes(FileReader):
+    def with_types(self, types: Mapping[str, DType]) -> Self:
+        return self
+
+
+class CutsFractions(FileReader):
+    def with_types(self, types: Mapping[str, DType]) -> Self:
+        self.wanted = types
+        return self
+
+    def scan(
+        self, columns: Sequence[str], *, parts: Sequence[Part] | None = None, part_column: str | None = None
+    ) -> pl.LazyFrame:
+        return (
+            super().scan(columns, parts=parts, part_column=part_column).cast(dict(self.wanted), strict=False)
+        )
+
+
 class TagsByTime(FileReader):
     ticks = itertools.count()
 
@@ -121,6 +140,8 @@ def run(tmp_path):
         (Widens, "test_values_of_its_types_come_back_to_the_bit"),
         (IgnoresParts, "test_parts_together_are_the_whole"),
         (NamesPartsByNumber, "test_each_row_tells_its_part"),
+        (IgnoresTypes, "test_columns_come_in_the_types_that_they_are_given"),
+        (CutsFractions, "test_a_value_that_does_not_fit_its_type_is_no_other_value"),
         (TagsByTime, "test_a_part_that_stays_is_told_as_the_same"),
         (TagsByName, "test_other_content_is_another_part_where_the_source_can_tell"),
         (ReversesParts, "test_parts_have_names_of_their_own_in_order"),

@@ -23,7 +23,7 @@ class Source(Definition):
 
     `timestamp`: the column of the event time. `known_at`: the column of the time at which the row could
     first be known. `event_id`: the column that identifies an event. `lag`: how long after its event time a
-    row is known, where no `known_at` is declared; a date as timestamp needs one.
+    row is known, where no `known_at` is declared; a date as timestamp needs one. A bare number is one of microseconds.
     """
 
     kind: ClassVar[str] = "source"

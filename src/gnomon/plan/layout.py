@@ -374,11 +374,15 @@ def _check_times(group: FeatureGroup, find: _Finder, problems: Problems) -> None
     found = find(group.timestamp_column or "", "time column", "timestamp")
     if found is not None:
         if not is_instant(found):
+            unit = (
+                "; whole numbers do not tell their unit: write them as datetimes"
+                if found.is_integer()
+                else ""
+            )
             problems.add(
                 f"the time column `{group.timestamp_column}` is {dtype_text(found)}",
                 at="timestamp",
-                hint="an event time is a datetime, ISO 8601 text, or a date with a lag"
-                + ("; whole numbers do not tell their unit" if found.is_integer() else ""),
+                hint=f"an event time is a datetime, ISO 8601 text, or a date with a lag{unit}",
             )
         if isinstance(found, pl.Date) and not group.known_lag and not group.known_at_column:
             problems.add(

@@ -103,6 +103,23 @@ class SourceReaderTests:
         empty = reader.scan(["s", "k"]).collect()
         assert (len(empty), empty.columns) == (0, ["s", "k"])
 
+    # ---- types that are given
+
+    def test_columns_come_in_the_types_that_they_are_given(self, write: Write) -> None:
+        reader = write(ROWS).with_types({"k": pl.Float64()})
+        assert reader.schema()["k"] == pl.Float64()
+        read = reader.scan(["k", "s"]).collect()
+        assert read.schema == {"k": pl.Float64, "s": pl.String}
+        assert sorted(read["k"]) == [1.0, 2.0, 3.0, 4.0, 5.0]
+
+    def test_a_value_that_does_not_fit_its_type_is_no_other_value(self, write: Write) -> None:
+        reader = write(ROWS).with_types({"x": pl.Int64()})
+        try:
+            read = reader.scan(["x"]).collect()
+        except (DataError, pl.exceptions.PolarsError):
+            return
+        raise AssertionError(f"0.5 came as {read['x'].to_list()}")
+
     # ---- parts
 
     def test_parts_have_names_of_their_own_in_order(self, write: Write) -> None:
