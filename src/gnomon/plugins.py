@@ -22,6 +22,10 @@ BUILT_IN: dict[Kind, dict[str, str]] = {
     "online": {
         "lmdb": "gnomon.online.lmdb:LmdbStore",
         "memory": "gnomon.online.memory:MemoryStore",
+        "redis": "gnomon.online.redis:RedisStore [redis]",
+        "rediss": "gnomon.online.redis:RedisStore [redis]",
+        "valkey": "gnomon.online.redis:RedisStore [redis]",
+        "valkeys": "gnomon.online.redis:RedisStore [redis]",
     },
     "engine": {"local": "gnomon.engines.local:LocalEngine"},
     "offline": {"delta": "gnomon.offline.delta:DeltaStore"},

@@ -36,10 +36,12 @@ BROAD: dict[tuple[str, str], str] = {
 DRIVERS: dict[str, tuple[str, ...]] = {
     "deltalake": ("offline/delta.py", "sources/file.py"),
     "lmdb": ("online/lmdb*.py",),
+    "hiredis": ("online/redis*.py",),
     "numba": ("kernels/*.py",),
     "pandas": (),
     "psycopg": ("registry/backends/postgres.py",),
     "pyarrow": (),
+    "redis": ("online/redis*.py",),
     "rich": ("cli/*.py",),
     "sklearn": ("demo/*.py", "cli/*.py"),
     "sqlalchemy": ("registry/backends/*.py", "sources/sql.py"),

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from gnomon.errors import UsageError
 
-ABILITIES = ("durable", "multi_process", "atomic_swap")
+ABILITIES = ("durable", "multi_process", "atomic_swap", "one_moment")
 """The fields of `Capabilities` that are yes or no; a no needs a reason."""
 
 
@@ -23,6 +23,8 @@ class Capabilities:
     """Processes see each other's writes, and a forked child may go on with its parent's store."""
     atomic_swap: bool
     """`swap` is one step for every reader: old table or new table, never half of one."""
+    one_moment: bool = True
+    """The values of a `read` are of one moment, and up to `batch_keys` keys of an `update` change in one."""
     max_value_bytes: int | None = None
     """The longest value that can be stored; None: no limit that a feature store meets."""
     reasons: Mapping[str, str] = field(default_factory=dict, hash=False)

@@ -34,8 +34,10 @@ class OnlineStore(ABC):
     again.
     """
 
-    capabilities: Capabilities
-    """Of the class, or of an open store where they depend on how its server runs."""
+    @property
+    @abstractmethod
+    def capabilities(self) -> Capabilities:
+        """What the store can do: of the class, or of an open store where its server's settings decide."""
 
     @classmethod
     @abstractmethod
