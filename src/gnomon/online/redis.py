@@ -370,7 +370,7 @@ class RedisStore(OnlineStore):
     def _look_at_layout(self) -> None:
         """Say how what lies there is laid out, or learn that it is laid out otherwise."""
         key = _name(self._settings, 0, b"layout")
-        ours = b"%d, %d shards" % (_LAYOUT, self._settings.shards)
+        ours = b"%d, shards: %d" % (_LAYOUT, self._settings.shards)
         _, held = self._wire.run(self._documents.tag, [(b"SET", key, ours, b"NX"), (b"GET", key)])
         if held != ours:
             raise UsageError(
