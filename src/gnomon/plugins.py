@@ -22,6 +22,8 @@ BUILT_IN: dict[Kind, dict[str, str]] = {
     "online": {
         "lmdb": "gnomon.online.lmdb:LmdbStore",
         "memory": "gnomon.online.memory:MemoryStore",
+        "postgres": "gnomon.online.postgres:PostgresStore [postgres]",
+        "postgresql": "gnomon.online.postgres:PostgresStore [postgres]",
         "redis": "gnomon.online.redis:RedisStore [redis]",
         "rediss": "gnomon.online.redis:RedisStore [redis]",
         "valkey": "gnomon.online.redis:RedisStore [redis]",

@@ -12,6 +12,8 @@ from gnomon.testing.online import DurableOnlineStoreTests, OnlineStoreTests
 
 
 class TestOnRedis(OnlineStoreTests, DurableOnlineStoreTests):
+    hot_updates = 1_000
+
     @pytest.fixture
     def store(self, redis_url: str) -> Iterator[RedisStore]:
         with RedisStore.from_url(redis_url, root=Path()) as store:
@@ -23,6 +25,8 @@ class TestOnRedis(OnlineStoreTests, DurableOnlineStoreTests):
 
 
 class TestOnValkey(OnlineStoreTests, DurableOnlineStoreTests):
+    hot_updates = 1_000
+
     @pytest.fixture
     def store(self, valkey_url: str) -> Iterator[RedisStore]:
         with RedisStore.from_url(valkey_url, root=Path()) as store:

@@ -39,7 +39,7 @@ DRIVERS: dict[str, tuple[str, ...]] = {
     "hiredis": ("online/redis*.py",),
     "numba": ("kernels/*.py",),
     "pandas": (),
-    "psycopg": ("registry/backends/postgres.py",),
+    "psycopg": ("registry/backends/postgres.py", "online/postgres*.py"),
     "pyarrow": (),
     "redis": ("online/redis*.py",),
     "rich": ("cli/*.py",),

@@ -108,7 +108,8 @@ def common_texts(files: Iterable[Mapping[str, DType]]) -> dict[str, DType]:
     """The columns of CSV files that have the same ones."""
     first, *others = files
     return {
-        name: reduce(common_text, (columns[name] for columns in others), dtype) for name, dtype in first.items()
+        name: reduce(common_text, (columns[name] for columns in others), dtype)
+        for name, dtype in first.items()
     }
 
 
