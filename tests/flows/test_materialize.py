@@ -354,7 +354,7 @@ def test_a_table_that_was_begun_for_a_change_taken_back_is_removed(store):
             )
         ]
     )
-    with pytest.raises(Stopped, match="cannot be read"):
+    with pytest.raises(Stopped, match="feature `number` cannot be computed"):
         store.materialize("plan")
     online = store._project.online
     assert read_document(online, "plan@1").building is not None
