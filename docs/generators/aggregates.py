@@ -9,7 +9,7 @@ from __future__ import annotations
 import polars as pl
 
 from docs.generators.markdown import table
-from gnomon.define.aggregate import RULES, Rule
+from gnomon.define.aggregate import RULES, Rule, by_type
 from gnomon.types import DType, dtype_text
 
 WAYS = {
@@ -72,6 +72,8 @@ def _shown(returned: list[DType], given: list[DType]) -> str:
         return "same"
     if returned == [pl.List(dtype) for dtype in given]:
         return "List of same"
+    if returned == [by_type(dtype, pl.Int64()) for dtype in given]:
+        return "List of {same, Int64}"
     if all(isinstance(dtype, pl.Decimal) for dtype in returned):
         return "Decimal(38, s)"
     names = {dtype_text(dtype) for dtype in returned}
@@ -115,6 +117,7 @@ later.
 
 * *same* is the type of the column; *integers* are all widths, signed and unsigned. Unsigned columns are read
   as Int64; a value beyond its range is an error, not a wrap.
+* *List of {{same, Int64}}* has structs with the fields `key` and `value`.
 * `first_k` and `last_k` with `distinct=True` refuse lists, arrays and structs.
 * `count`, `rate` and `time_since_…` look only at whether a value is null, and take no column at all.
 * What is refused can often be cast: `gn.std(expr="CAST(price AS DOUBLE)", …)`.

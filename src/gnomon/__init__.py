@@ -30,6 +30,9 @@ if TYPE_CHECKING:
         first_k as first_k,
     )
     from gnomon.define.functions import (
+        histogram as histogram,
+    )
+    from gnomon.define.functions import (
         last as last,
     )
     from gnomon.define.functions import (
@@ -48,7 +51,13 @@ if TYPE_CHECKING:
         min as min,
     )
     from gnomon.define.functions import (
+        mode as mode,
+    )
+    from gnomon.define.functions import (
         n_distinct as n_distinct,
+    )
+    from gnomon.define.functions import (
+        quantile as quantile,
     )
     from gnomon.define.functions import (
         rate as rate,
@@ -64,6 +73,9 @@ if TYPE_CHECKING:
     )
     from gnomon.define.functions import (
         time_since_last as time_since_last,
+    )
+    from gnomon.define.functions import (
+        top_k as top_k,
     )
     from gnomon.define.functions import (
         var as var,
@@ -89,8 +101,8 @@ _HOME = {
     "gnomon.define.entity": "Entity",
     "gnomon.define.feature": "Feature",
     "gnomon.define.functions": (
-        "all any count first first_k last last_k max mean median min n_distinct rate std sum "
-        "time_since_first time_since_last var"
+        "all any count first first_k histogram last last_k max mean median min mode n_distinct quantile rate "
+        "std sum time_since_first time_since_last top_k var"
     ),
     "gnomon.define.group": "FeatureGroup Role Selection",
     "gnomon.define.ondemand": "OnDemand Request on_demand",

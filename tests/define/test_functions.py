@@ -12,7 +12,9 @@ from gnomon.define import functions
 from gnomon.define.aggregate import RULES, Aggregate
 from gnomon.errors import DefinitionError
 
-OWN = {"k", "ddof", "nulls", "distinct"}
+OWN = {"k", "ddof", "nulls", "distinct", "q"}
+NEEDED = {"quantile": {"q": 0.9}}
+"""Own arguments that have no default."""
 COMMON = {
     "expr": "x + 1",
     "windows": ["1h"],
@@ -36,9 +38,10 @@ def test_there_is_a_function_for_each_aggregate_and_no_other():
 
 @pytest.mark.parametrize("name", sorted(RULES))
 def test_every_common_keyword_reaches_the_aggregate(name):
-    made = getattr(functions, name)(**COMMON)
-    assert made == Aggregate(name, **{**COMMON, **defaults(name)})
-    assert getattr(functions, name)("x", windows=["1h"], offset="1h").column == "x"
+    needed = NEEDED.get(name, {})
+    made = getattr(functions, name)(**COMMON, **needed)
+    assert made == Aggregate(name, **{**COMMON, **defaults(name), **needed})
+    assert getattr(functions, name)("x", windows=["1h"], offset="1h", **needed).column == "x"
 
 
 def defaults(name: str) -> dict[str, object]:
@@ -56,6 +59,8 @@ def defaults(name: str) -> dict[str, object]:
         ("last", {"nulls": "skip"}),
         ("first_k", {"k": 1, "distinct": False}),
         ("last_k", {"k": 1, "distinct": False}),
+        ("top_k", {"k": 1}),
+        ("quantile", {"q": None}),
         ("count", {}),
         ("median", {}),
     ],

@@ -19,6 +19,8 @@ START = datetime(2026, 1, 1, tzinfo=UTC)
 ENTITY = gn.Entity("thing", keys={"id": int})
 DTYPES = [(family, dtype) for family, dtypes in TYPES.items() for dtype in dtypes]
 DTYPES.append(("String", pl.Categorical()))  # read as text
+OWN = {"first_k": {"k": 2}, "last_k": {"k": 2}, "top_k": {"k": 2}, "quantile": {"q": 0.9}}
+"""Arguments of their own that aggregates need, or show more with."""
 
 
 def second(n: int) -> datetime:
@@ -57,9 +59,7 @@ def values(dtype: pl.DataType) -> list[Any]:
 
 
 def group(dtype: pl.DataType, names: list[str], *, late: bool) -> gn.FeatureGroup:
-    features = [
-        getattr(gn, name)("x", windows=["1h"], **({"k": 2} if name.endswith("_k") else {})) for name in names
-    ]
+    features = [getattr(gn, name)("x", windows=["1h"], **OWN.get(name, {})) for name in names]
     return gn.FeatureGroup(
         "late" if late else "plain",
         entity=ENTITY,

@@ -7,19 +7,18 @@ import math
 import random
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from datetime import timedelta
 from decimal import Decimal
 from typing import Any
 
 import numpy as np
 import polars as pl
 
-from gnomon import columns
 from gnomon.columns import NO_WORDS
 from gnomon.define.aggregate import RULES, Aggregate, Window
-from gnomon.engines.lanes import Lane, gather
-from gnomon.engines.windows import LISTS, SELECTIONS, Chunk, Result, make_result, solve
-from gnomon.kernels import sums
+from gnomon.engines.lanes import Lane
+from gnomon.engines.results import Result, column, make_result
+from gnomon.engines.walks import Chunk
+from gnomon.engines.windows import solve
 from gnomon.plan.layout import NONE, Output
 from gnomon.testing.reference_values import OVERFLOW, Asked, Item, aggregate
 from gnomon.time import NEVER
@@ -98,7 +97,7 @@ class Case:
         wheres = {WHERE: np.array(self.passes, np.uint8)}
         for chunk in self.chunks(pieces):
             solve(chunk, results, self.lanes, wheres)
-        return [_told(task, results[task], self.lanes) for task in tasks]
+        return [_told(task, results[task], self.lanes, len(self.q_t)) for task in tasks]
 
     def expected(self, task: Output) -> list[Any]:
         """The same, question by question and row by row."""
@@ -135,31 +134,15 @@ def _asked(task: Output, t: int) -> Asked:
     # Not through its constructor: a task is made of a definition that was checked.
     told = Aggregate("count", k=task.k, ddof=task.ddof, distinct=task.distinct)
     object.__setattr__(told, "function", task.function)
+    object.__setattr__(told, "q", task.q)
     window = None if task.window == NONE else Window(task.window, "")
     return Asked(told, window, t)
 
 
-def _told(task: Output, result: Result, lanes: dict[int, Lane]) -> list[Any]:
-    if task.function in SELECTIONS:
-        return gather(lanes[task.input].column, result.values).to_list()
-    if task.function in LISTS:
-        lists: dict[int, list[Any]] = {}
-        for at, offsets, picked in result.lists:
-            for i, place in enumerate(at.tolist()):
-                values = gather(lanes[task.input].column, picked[offsets[i] : offsets[i + 1]])
-                lists[place] = values.to_list()
-        return [lists[i] for i in range(len(lists))]
-    values: list[Any] = result.values.tolist()
-    if task.function == "rate":
-        values = sums.rate(result.values, task.window).tolist()
-    elif isinstance(task.dtype, pl.Decimal):
-        values = columns.from_halves(result.values, result.low, task.dtype).to_list()
-    elif isinstance(task.dtype, pl.Duration):
-        values = [timedelta(microseconds=v) for v in values]
-    elif isinstance(task.dtype, pl.Boolean):
-        values = [bool(v) for v in values]
-    states = {0: lambda _: None, 1: lambda v: v, 2: lambda _: OVERFLOW}
-    return [states[ok](v) for v, ok in zip(values, result.ok.tolist(), strict=True)]
+def _told(task: Output, result: Result, lanes: dict[int, Lane], n: int) -> list[Any]:
+    values = column(task, result, lanes, n).to_list()
+    failed = np.flatnonzero(result.ok == 2).tolist()
+    return [OVERFLOW if i in failed else value for i, value in enumerate(values)]
 
 
 def make_case(
@@ -198,8 +181,12 @@ def make_tasks(function: str, windows: Sequence[tuple[int, int]]) -> list[Output
         own["keep_nulls"] = [False, True]
     if function in ("var", "std"):
         own["ddof"] = [0, 1]
-    if function in LISTS:
-        own |= {"k": [1, 3], "distinct": [False, True]}
+    if function in ("first_k", "last_k"):
+        own["distinct"] = [False, True]
+    if function in ("first_k", "last_k", "top_k"):
+        own["k"] = [1, 3]
+    if function == "quantile":
+        own["q"] = [0.0, 0.3, 0.9, 1.0]
     tasks = []
     for i, where, limit, request, (window, offset), *rest in itertools.product(
         inputs, (NONE, WHERE), (NONE, 2), (False, True), windows, *own.values()

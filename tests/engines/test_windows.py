@@ -5,14 +5,15 @@ from __future__ import annotations
 import random
 
 import numpy as np
-import polars as pl
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gnomon.define.aggregate import RULES
 from gnomon.engines import windows
-from gnomon.engines.windows import Chunk, make_result, newest
+from gnomon.engines.results import make_result
+from gnomon.engines.walks import Chunk
+from gnomon.engines.windows import newest
 from gnomon.plan.layout import NONE, Output
 from gnomon.testing.reference import same
 from gnomon.time import NEVER
@@ -87,12 +88,6 @@ def test_how_keys_are_cut_into_chunks_does_not_matter(kind):
     assert same(case.solved(tasks, 1), case.solved(tasks, 6))
 
 
-def test_kinds_of_cases_are_what_they_are_called():
-    assert all(chunk.contiguous for chunk in make_case("contiguous", 1).chunks(1))
-    assert not any(chunk.contiguous for chunk in make_case("late", 1).chunks(1))
-    assert not any(chunk.contiguous for chunk in make_case("replaced", 1).chunks(1))
-
-
 def test_a_sum_beyond_its_type_is_marked_and_the_next_window_is_right():
     case = Case(
         key=[0, 0, 0],
@@ -113,17 +108,6 @@ def test_no_rows_and_no_questions_are_no_trouble():
     tasks = [task for function in sorted(RULES) for task in make_tasks(function, [(6, 0)])]
     check(make_case("late", 1, rows=0, questions=4), tasks)
     assert all(values == [] for values in make_case("late", 1, rows=5, questions=0).solved(tasks))
-
-
-def test_results_are_null_where_nobody_writes():
-    for function, dtype in (("mean", pl.Float64()), ("sum", pl.Decimal(38, 2)), ("any", pl.Boolean())):
-        result = make_result(Output("x", function, dtype, input=0), 3)
-        assert result.ok.tolist() == [0, 0, 0]
-    assert make_result(Output("x", "max", pl.Int64(), input=0), 3).values.tolist() == [-1, -1, -1]
-
-
-def test_every_function_belongs_to_a_family():
-    assert set(windows._FAMILY) == set(RULES)
 
 
 def test_nothing_that_was_given_is_written_to():

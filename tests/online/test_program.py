@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import math
 import struct
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -74,6 +75,8 @@ def bits(value: Any) -> Any:
         return "nan" if math.isnan(value) else struct.pack("<d", value)
     if isinstance(value, list):
         return [bits(item) for item in value]
+    if isinstance(value, dict):
+        return {name: bits(item) for name, item in value.items()}
     return value
 
 
@@ -131,10 +134,22 @@ def equality_key(value: Any) -> Any:
     return value
 
 
+def counted(values: Sequence[Any]) -> list[tuple[Any, int]]:
+    """Each value and how often it occurs, ascending; both zeros are 0.0."""
+    alike = [0.0 if isinstance(v, float) and v == 0 else v for v in values]
+    found = {equality_key(v): v for v in alike}
+    numbers = Counter(map(equality_key, alike))
+    return sorted(((v, numbers[key]) for key, v in found.items()), key=lambda pair: order_key(pair[0]))
+
+
 def folded(output: Output, rows: Sequence[tuple[int, Any]], t: int) -> Any:
     """The value of one aggregate over (event_time, value) in order; nulls are out already unless kept."""
     values = [value for _, value in rows]
     match output.function:
+        case "histogram":
+            return [{"key": key, "value": count} for key, count in counted(values)]
+        case "top_k":
+            return [key for key, _ in sorted(counted(values), key=lambda pair: -pair[1])][: output.k]
         case "count":
             return len(rows)
         case "rate":
@@ -179,9 +194,11 @@ def folded(output: Output, rows: Sequence[tuple[int, Any]], t: int) -> Any:
             return timedelta(microseconds=t - rows[0][0])
         case "time_since_last":
             return timedelta(microseconds=t - rows[-1][0])
-        case "median":
+        case "mode":
+            return max(counted(values), key=lambda pair: pair[1])[0]
+        case "median" | "quantile":
             ordered = [float(v) for v in sorted(values, key=order_key)]
-            h = 0.5 * (len(ordered) - 1)
+            h = output.q * (len(ordered) - 1)
             a, f = ordered[int(h)], h - int(h)
             b = ordered[int(h) + 1] if f else a
             return a if f == 0 or a == b else a + (b - a) * f
@@ -230,6 +247,7 @@ def outputs(draw: st.DrawFn) -> list[Output]:
             offset=offset,
             limit=draw(st.sampled_from([NONE, NONE, 1, 2])),
             k=draw(st.integers(1, 4)),
+            q=0.5,
             ddof=draw(st.integers(0, 1)),
             include_request=offset == 0 and draw(st.booleans()),
         )
@@ -239,7 +257,8 @@ def outputs(draw: st.DrawFn) -> list[Output]:
             lanes = [i for i, dtype in enumerate(TYPES) if rule.accepts(dtype)]
             for lane in [NONE, *lanes] if rule.column == "optional" else lanes:
                 dtype = rule.returns(TYPES[lane] if lane != NONE else pl.Null())
-                output = replace(walk, function=function, dtype=dtype, input=lane)
+                q = draw(st.sampled_from([0.0, 0.25, 0.9, 1.0])) if function == "quantile" else 0.5
+                output = replace(walk, function=function, dtype=dtype, input=lane, q=q)
                 made.append(output)
                 if function in ("first", "last"):
                     made.append(replace(output, keep_nulls=True))

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
+from decimal import Decimal
 from typing import Any, Literal
 
 import polars as pl
@@ -71,6 +72,15 @@ def _same(dtype: DType) -> DType:
     return dtype
 
 
+def by_type(key: DType, value: DType) -> DType:
+    """The type of values by category."""
+    return pl.List(pl.Struct({"key": key, "value": value}))
+
+
+def _counts_type(dtype: DType) -> DType:
+    return by_type(dtype, pl.Int64())
+
+
 def _always(dtype: DType) -> Callable[[DType], DType]:
     return lambda _: dtype
 
@@ -92,6 +102,10 @@ RULES: dict[str, Rule] = {
     "first_k": Rule("required", _any_type, _ALL, pl.List, "[]"),
     "last_k": Rule("required", _any_type, _ALL, pl.List, "[]"),
     "n_distinct": Rule("required", is_ordered, _COMPARABLE, _INT, "0"),
+    "mode": Rule("required", is_ordered, _COMPARABLE, _same, "null"),
+    "top_k": Rule("required", is_ordered, _COMPARABLE, pl.List, "[]"),
+    "histogram": Rule("required", is_ordered, _COMPARABLE, _counts_type, "[]"),
+    "quantile": Rule("required", _binary_number, _PLAIN, _FLOAT, "null"),
     "median": Rule("required", _binary_number, _PLAIN, _FLOAT, "null"),
     "any": Rule("required", lambda d: isinstance(d, pl.Boolean), "booleans", _always(pl.Boolean()), "null"),
     "all": Rule("required", lambda d: isinstance(d, pl.Boolean), "booleans", _always(pl.Boolean()), "null"),
@@ -100,6 +114,9 @@ RULES: dict[str, Rule] = {
     "rate": Rule("optional", _any_type, _ALL, _FLOAT, "0.0", needs_window=True),
 }
 """Every aggregate by its name."""
+
+QUANTILES = ("quantile",)
+"""Those with a `q`, which stands in their names."""
 
 
 @dataclass(frozen=True, repr=False)
@@ -122,6 +139,8 @@ class Aggregate(Definition):
     include_request: bool = False
     name: str | None = None
     k: int | None = None
+    q: float | None = None
+    """Of a quantile, in [0, 1]."""
     ddof: int | None = None
     nulls: Literal["skip", "keep"] = "skip"
     distinct: bool = False
@@ -153,6 +172,7 @@ class Aggregate(Definition):
             problems.add("an offset cannot be negative", at="offset", hint="it would look into the future")
         _whole(self.limit, "limit", 1, problems)
         _whole(self.k, "k", 1, problems)
+        q = _quantile(self.q, problems) if self.function in QUANTILES else None
         if self.ddof not in (None, 0, 1):
             problems.add(f"ddof must be 0 or 1, found {self.ddof!r}", at="ddof")
         if self.nulls not in ("skip", "keep"):
@@ -163,7 +183,7 @@ class Aggregate(Definition):
                 at="include_request",
                 hint="the request's own row is at t, outside a window that ends before t",
             )
-        put(self, windows=tuple(w for w in windows if w), offset=offset)
+        put(self, windows=tuple(w for w in windows if w), offset=offset, q=q)
         problems.done()
 
     @property
@@ -171,7 +191,8 @@ class Aggregate(Definition):
         """The feature's name without the window."""
         if self.name is not None:
             return self.name
-        return f"{self.column}_{self.function}" if self.column else self.function
+        function = self.function if self.q is None else f"{self.function}_{_digits(self.q)}"
+        return f"{self.column}_{function}" if self.column else function
 
     def names(self) -> Iterator[tuple[str, Window | None]]:
         """The name and window of each feature it makes."""
@@ -202,3 +223,18 @@ def _window(given: Any, problems: Problems) -> Window | None:
 def _whole(value: Any, what: str, least: int, problems: Problems) -> None:
     if value is not None and (not isinstance(value, int) or isinstance(value, bool) or value < least):
         problems.add(f"`{what}` must be a whole number of at least {least}, found {value!r}", at=what)
+
+
+def _quantile(value: Any, problems: Problems) -> float | None:
+    if value is None:
+        problems.add("a quantile needs its `q`", at="q", hint='such as gn.quantile("x", 0.9)')
+    elif isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value <= 1:
+        return float(value) + 0.0  # -0.0 is 0
+    else:
+        problems.add(f"`q` must be a number from 0 to 1, found {value!r}", at="q")
+    return None
+
+
+def _digits(q: float) -> str:
+    """0.9 → `0_9`, as it stands in a name."""
+    return format(Decimal(repr(q)), "f").removesuffix(".0").replace(".", "_")

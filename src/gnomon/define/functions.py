@@ -115,6 +115,26 @@ def n_distinct(column: str | None = None, **common: Unpack[Common]) -> Aggregate
     return _make("n_distinct", column, common)
 
 
+def mode(column: str | None = None, **common: Unpack[Common]) -> Aggregate:
+    """The most frequent value; of several the least. Null when empty. 0.0 and -0.0 are one value, and 0.0."""
+    return _make("mode", column, common)
+
+
+def top_k(column: str | None = None, k: int = 1, **common: Unpack[Common]) -> Aggregate:
+    """The k most frequent values, by count descending, then by value ascending. A list, empty when there is none."""
+    return _make("top_k", column, common, k=k)
+
+
+def histogram(column: str | None = None, **common: Unpack[Common]) -> Aggregate:
+    """How often each value occurs: a list of {key, value}, keys ascending, with no key that does not occur."""
+    return _make("histogram", column, common)
+
+
+def quantile(column: str | None = None, q: float | None = None, **common: Unpack[Common]) -> Aggregate:
+    """The exact quantile `q` in [0, 1], between the two values about q(n - 1). Null when empty."""
+    return _make("quantile", column, common, q=q)
+
+
 def median(column: str | None = None, **common: Unpack[Common]) -> Aggregate:
     """The middle value, or the mean of the two middle values: the exact quantile at one half."""
     return _make("median", column, common)

@@ -65,6 +65,27 @@ class Lane:
         return dense, int(dense.max()) + 1
 
     @cached_property
+    def sample(self) -> Words:
+        """For each code of `distinct` a row that has it; 0 where none has."""
+        codes, n_codes = self.distinct
+        rows = np.arange(len(codes))
+        if len(self.valid):
+            rows = np.flatnonzero(self.valid)
+            codes = codes[rows]
+        found = np.zeros(n_codes, np.int64)
+        found[codes] = rows
+        return found
+
+    @cached_property
+    def folded(self) -> pl.Series:
+        """The column with equal values alike: -0.0 as 0.0, NaN as the one canonical NaN."""
+        if not self.floats:
+            return self.column
+        value = pl.col("v")
+        alike = pl.when(value == 0).then(0.0).when(value.is_nan()).then(float("nan")).otherwise(value)
+        return self.column.to_frame("v").select(alike.cast(self.column.dtype)).to_series()
+
+    @cached_property
     def grid(self) -> tuple[int, int]:
         """The exponent grid on which sums of the lane are exact (`kernels.limbs`)."""
         return grid(self.code) if self.floats else INT_GRID

@@ -16,17 +16,21 @@ import polars as pl
 
 from gnomon import columns
 from gnomon.columns import NO_WORDS, Flags, Words
-from gnomon.engines.lanes import Lane, gather, masked, series
+from gnomon.engines.lanes import Lane, masked
 from gnomon.engines.resolve import AsOf, ContentNeeded, Rows, match_keys, resolve
-from gnomon.engines.windows import LISTS, SELECTIONS, Chunk, Result, make_result, newest, solve
+from gnomon.engines.results import LISTS, Result, column, make_result
+from gnomon.engines.walks import Chunk
+from gnomon.engines.windows import newest, solve
 from gnomon.errors import ComputeError, counted
-from gnomon.kernels import asof, order, sums
+from gnomon.kernels import asof, order
 from gnomon.plan.layout import NONE, Layout, Output
 from gnomon.plan.normal import TIME, lane
 from gnomon.types import dtype_text
 
 _SMALL = 20_000
 """Rows and queries that are not worth a second thread."""
+_BY_VALUE = frozenset("sum mean var std min max median quantile any all".split())
+_BY_EQUALITY = frozenset("n_distinct mode top_k histogram".split())
 
 
 @dataclass(frozen=True)
@@ -193,11 +197,11 @@ def _events(
     lanes: dict[int, Lane] = {}
     wheres: dict[int, Flags] = {}
     for task in tasks:
-        for i in {task.input, task.where} - {NONE, *lanes}:
-            column = frame[lane(i)].gather(rows.position)
+        for i in task.inputs - lanes.keys():
+            values = frame[lane(i)].gather(rows.position)
             if lane(i) in spine.request.columns:
-                column = pl.concat([column, spine.request[lane(i)]])
-            lanes[i] = Lane(column)
+                values = pl.concat([values, spine.request[lane(i)]])
+            lanes[i] = Lane(values)
         if task.where != NONE:
             wheres[task.where] = columns.flags(lanes[task.where].column)
     _warm(lanes, tasks)
@@ -215,26 +219,21 @@ def _warm(lanes: dict[int, Lane], tasks: dict[Output, Result]) -> None:
     for task in tasks:
         if task.input == NONE:
             continue
-        if task.function in ("sum", "mean", "var", "std", "min", "max", "median", "any", "all"):
-            if isinstance(lanes[task.input].column.dtype, pl.Decimal) and task.function in ("sum", "mean"):
-                _ = lanes[task.input].halves
-            else:
-                _ = lanes[task.input].code
-                _ = lanes[task.input].grid
-        if task.function == "n_distinct" or task.distinct:
-            _ = lanes[task.input].distinct
-        _ = lanes[task.input].valid
+        lane = lanes[task.input]
+        _ = lane.valid
+        if task.function in ("sum", "mean") and isinstance(lane.column.dtype, pl.Decimal):
+            _ = lane.halves
+        elif task.function in _BY_VALUE:
+            _ = lane.code
+            _ = lane.grid
+        if task.function in _BY_EQUALITY or task.distinct:
+            _ = lane.sample
 
 
 def _column(
     layout: Layout, output: Output, result: Result, lanes: dict[int, Lane], spine: Spine, q_code: Words
 ) -> pl.Series:
     """The feature's column. Keys that are null have null."""
-    if output.function in LISTS:
-        made = _list_column(output, result, lanes[output.input].column, len(spine.t))
-        return masked(made, (q_code >= 0).view(np.uint8)).alias(output.name)
-    if output.function in SELECTIONS:
-        return gather(lanes[output.input].column, result.values).alias(output.name)
     failed = result.ok == 2
     if failed.any():
         raise ComputeError(
@@ -243,34 +242,8 @@ def _column(
             at=f"spine row {int(np.argmax(failed))}, key {_key_text(layout, spine, int(np.argmax(failed)))}",
             hint='a smaller window, or a wider type: expr="CAST(… AS DOUBLE)"',
         )
-    if output.function == "rate":
-        return series(output.name, sums.rate(result.values, output.window), result.ok, output.dtype)
-    if isinstance(output.dtype, pl.Decimal):
-        made = columns.from_halves(result.values, result.low, output.dtype)
-        return masked(made, result.ok).alias(output.name)
-    return series(output.name, result.values, result.ok, output.dtype)
-
-
-def _list_column(output: Output, result: Result, values: pl.Series, n: int) -> pl.Series:
-    """Lists of values from the chunks' lists of row numbers; empty where no chunk wrote one."""
-    sizes = np.zeros(n, np.int64)
-    for at, offsets, _ in result.lists:
-        sizes[at] = np.diff(offsets)
-    starts = np.zeros(n + 1, np.int64)
-    np.cumsum(sizes, out=starts[1:])
-    flat = np.empty(starts[-1], np.int64)
-    for at, offsets, picked in result.lists:
-        lengths = np.diff(offsets)
-        flat[np.repeat(starts[at] - offsets[:-1], lengths) + np.arange(len(picked))] = picked
-    owner = pl.Series(np.repeat(np.arange(n), sizes))
-    grouped = (
-        pl.DataFrame({"owner": owner, "value": gather(values, flat)})
-        .group_by("owner", maintain_order=True)
-        .agg(pl.col("value"))
-    )
-    everyone = pl.DataFrame({"owner": np.arange(n)})
-    joined = everyone.join(grouped, on="owner", how="left", maintain_order="left")
-    return joined["value"].fill_null([]).cast(output.dtype).alias(output.name)
+    made = column(output, result, lanes, len(spine.t))
+    return masked(made, (q_code >= 0).view(np.uint8)) if output.function in LISTS else made
 
 
 def _key_text(layout: Layout, spine: Spine, row: int) -> str:

@@ -241,6 +241,7 @@ def _aggregate(given: Aggregate, window: Window | None) -> str:
     of = given.column or (f"({given.expr})" if given.expr else "")
     details = [
         f"k={given.k}" if given.k is not None else "",
+        f"q={given.q:g}" if given.q is not None else "",
         f"ddof={given.ddof}" if given.ddof is not None else "",
     ]
     details += ["distinct" if given.distinct else "", "nulls kept" if given.nulls == "keep" else ""]

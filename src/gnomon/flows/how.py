@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from gnomon.define.aggregate import QUANTILES
 from gnomon.plan.layout import NONE, Layout, Output
 from gnomon.time import show_duration
 
@@ -29,8 +30,10 @@ def how(layout: Layout, output: Output) -> str:
 def _arguments(layout: Layout, output: Output) -> list[str]:
     """What stands in the function's parentheses."""
     arguments = [layout.inputs[output.input].text] if output.input != NONE else []
-    if output.function in ("first_k", "last_k"):
+    if output.function in ("first_k", "last_k", "top_k"):
         arguments.append(f"k={output.k}")
+    if output.function in QUANTILES:
+        arguments.append(f"q={output.q:g}")
     if output.function in ("var", "std"):
         arguments.append(f"ddof={output.ddof}")
     if output.distinct:

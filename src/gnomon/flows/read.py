@@ -12,7 +12,7 @@ from gnomon.abc.source import Part, SourceReader
 from gnomon.engines.resolve import AsOf, needs_content
 from gnomon.errors import DataError, Unavailable, counted
 from gnomon.flows.misfit import misfit
-from gnomon.plan.layout import NONE, Layout, Output
+from gnomon.plan.layout import Layout, Output
 from gnomon.plan.normal import (
     PART,
     ROW,
@@ -64,7 +64,7 @@ def plan_reading(
     """Choose the rows and columns that `outputs` at times from `first_t` to `last_t` can depend on."""
     parts = reader.parts()
     overlapping = len(parts) > 1 and not layout.cached and layout.event_id is None and layout.kind == "event"
-    inputs = sorted({i for o in outputs for i in (o.input, o.where)} - {NONE})
+    inputs = sorted({i for o in outputs for i in o.inputs})
     with_content = needs_content(layout, outputs, overlapping)
     since, until = _stretch(layout, outputs, first_t, last_t)
     raw = reader.scan(raw_columns(layout), part_column=PART if overlapping else None)

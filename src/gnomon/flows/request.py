@@ -20,7 +20,7 @@ from gnomon.define.ondemand import Request as RequestField
 from gnomon.define.service import FeatureService
 from gnomon.errors import REGISTERING, NotFound, UsageError, counted, not_found
 from gnomon.flows.project import Project
-from gnomon.plan.layout import NONE, Layout, Output
+from gnomon.plan.layout import Layout, Output
 from gnomon.registry.snapshot import Snapshot
 from gnomon.types import DType
 
@@ -45,7 +45,7 @@ class Job:
         names: set[str] = set()
         for output in self.outputs:
             if output.include_request:
-                for i in {output.input, output.where} - {NONE}:
+                for i in output.inputs:
                     made = self.layout.inputs[i]
                     names.update([made.column] if made.column is not None else columns_of(made.expr or ""))
         return tuple(sorted(names))
@@ -53,8 +53,7 @@ class Job:
     @cached_property
     def request_inputs(self) -> tuple[int, ...]:
         """Inputs that are evaluated on the request's own row."""
-        used = {i for o in self.outputs if o.include_request for i in (o.input, o.where)}
-        return tuple(sorted(used - {NONE}))
+        return tuple(sorted({i for o in self.outputs if o.include_request for i in o.inputs}))
 
 
 @dataclass(frozen=True)

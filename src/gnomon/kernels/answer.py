@@ -6,12 +6,13 @@ once (`gnomon.online.program`), so that features that look at the same rows shar
     header       the fields `STATE` … `FEATURES`, below
     form         [1 + L], the kinds of the row id and the lanes (`gnomon.kernels.rows`)
     lane types   [L], `WORD` … `BYTES`: how a lane's words are to be read
-    views        [V, 5] lane, where-lane, keep nulls, needs (bits), end of its walks
+    views        [V, 6] lane, where-lane, by-lane, keep nulls, needs (bits of `gnomon.kernels.lanes`), end of its walks
     walks        [W, 5] window, offset, limit, include request, end of its features
-    features     [F, 4] function, slot, parameter, distinct
+    features     [F, 4] function (of `gnomon.kernels.folds`), slot, parameter, distinct
 
 A *view* is one choice of a key's rows, a *walk* one choice of window over it; each begins where the one
-before it ends. −1 is no lane, no window, no limit, no max_age. The parameter is k, ddof or scale.
+before it ends. −1 is no lane, no window, no limit, no max_age. The parameter is k, ddof, scale, or the bits of
+a quantile's q.
 
 The result is int64[3F + 2, K]: for each slot the word of the value (the bits of a float); then for each slot
 a second word; then for each slot status | ok << 8; then event_time (MIN for none) and the error of each key.
@@ -20,6 +21,7 @@ The pair of words is
     wide               high, low
     bytes              first byte in the values, length; in the request's bytes with −1 − first byte
     list               first line in `lists`, number of lines; a line is such a pair
+    list by key        first line, number of entries; an entry is three lines: key, value, (ok, 0)
 Bytes are counted from the start of `words`. Nothing is computed here: numbers come from the `fold_*`
 functions of the other kernel modules.
 """
@@ -28,28 +30,19 @@ from __future__ import annotations
 
 import numpy as np
 
-from gnomon.kernels import decimals, distinct, extrema, moments, ordered, quantiles, rows, sums
+from gnomon.kernels import categories, folds, lanes, rows
 from gnomon.kernels._jit import inline, njit
-from gnomon.kernels.words import float_code
 
 __all__ = ["answer", "list_room"]
 
 # Header of a program.
 STATE, MAX_AGE, LAYOUT, LANES, VIEWS, WALKS, FEATURES, HEAD = 0, 1, 2, 3, 4, 5, 6, 7
 
-WORD, FLOAT, WIDE, BYTES = 0, 1, 2, 3
-
-NEEDS_CODES, NEEDS_RANKS, NEEDS_EQUAL = 1, 2, 4
-"""Of a view: codes of the values; codes that order wide values or bytes; codes by which −0.0 equals 0.0."""
-
-COUNT, SUM, MEAN, VAR, STD, MIN, MAX, FIRST, LAST, FIRST_K, LAST_K = 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10
-N_DISTINCT, MEDIAN, ANY, ALL, SINCE_FIRST, SINCE_LAST, RATE, COLUMN = 11, 12, 13, 14, 15, 16, 17, 18
-
 NOT_FOUND, EXPIRED, NULL, PRESENT, NOT_READY, ERROR = 0, 1, 2, 3, 4, 5
 
-_SCRATCH = max(sums.SUM_SCRATCH, moments.MOMENT_SCRATCH, decimals.DECIMAL_SCRATCH)
-_NEGATIVE_ZERO = -1  # the code of −0.0
-_COLUMNS = 11  # arrays with one word a row, of all scratch
+# Rows of `work` beside those of `folds`: what is visible of the key; a window's positions; what goes by category.
+_EVERY, _SEEN, _CHOSEN, _BY_CODE, _BY_ORDER, _BY_ENDS, _OF_ONE = range(folds.WORK, folds.WORK + 7)
+_WORK = folds.WORK + 7
 
 
 @inline
@@ -84,23 +77,6 @@ def _was_active(words, places, n, t, lag):
 
 
 @inline
-def _is_valid(words, places, lane, i):
-    bits = places[rows.LANES + 2 * lane + 1]
-    return bits < 0 or rows.get_bit(words, bits, i) != 0
-
-
-@inline
-def _pair(words, places, kind, lane, n, i):
-    """The two words of a result for the value of row i."""
-    place = places[rows.LANES + 2 * lane]
-    if kind == BYTES:
-        return rows.var_bounds(words, place, n, i)
-    if kind == WIDE:
-        return words[place + 2 * i], words[place + 2 * i + 1]
-    return words[place + i], np.int64(0)
-
-
-@inline
 def _put(result, features, slot, k, word, low, ok, found):
     status = NULL
     if ok == 2:
@@ -112,64 +88,6 @@ def _put(result, features, slot, k, word, low, ok, found):
     result[slot, k] = word
     result[features + slot, k] = low
     result[2 * features + slot, k] = status | np.int64(ok) << 8
-
-
-# ------------------------------------------------------------------------------------------------------ ranks
-
-
-@inline
-def _byte(octets, request_bytes, at, size, own, i, j):
-    """Byte j of value i, of which `own` is the request's; −1 behind its end."""
-    if j >= size[i]:
-        return np.int64(-1)
-    return np.int64(request_bytes[at[i] + j]) if i == own else np.int64(octets[at[i] + j])
-
-
-@inline
-def _compared(kind, octets, request_bytes, at, size, own, i, j):
-    """−1, 0, 1: how value i compares with value j. A wide value has its words in `at` and `size`."""
-    if kind == WIDE:
-        if at[i] != at[j]:
-            return -1 if at[i] < at[j] else 1
-        a, b = np.uint64(size[i]), np.uint64(size[j])
-        return 0 if a == b else (-1 if a < b else 1)
-    for byte in range(min(size[i], size[j]) + 1):
-        a = _byte(octets, request_bytes, at, size, own, i, byte)
-        b = _byte(octets, request_bytes, at, size, own, j, byte)
-        if a != b:
-            return -1 if a < b else 1
-    return 0
-
-
-@njit
-def _rank(kind, octets, request_bytes, at, size, own, count, order, spare, code):
-    """Write dense ranks of `count` values to `code`. A merge sort, for keys of any size."""
-    for i in range(count):
-        order[i] = i
-    width = 1
-    while width < count:
-        for low in range(0, count, 2 * width):
-            middle = min(low + width, count)
-            high = min(middle + width, count)
-            i = low
-            j = middle
-            for put in range(low, high):
-                if i < middle and (
-                    j >= high
-                    or _compared(kind, octets, request_bytes, at, size, own, order[i], order[j]) <= 0
-                ):
-                    spare[put] = order[i]
-                    i += 1
-                else:
-                    spare[put] = order[j]
-                    j += 1
-        order[:count] = spare[:count]
-        width *= 2
-    rank = 0
-    for i in range(count):
-        if i and _compared(kind, octets, request_bytes, at, size, own, order[i - 1], order[i]) != 0:
-            rank += 1
-        code[order[i]] = rank
 
 
 # ---------------------------------------------------------------------------------------------------- answers
@@ -215,15 +133,19 @@ def answer(words, offsets, t, lag, program, request, request_bytes, lists, resul
     cut += 1 + lanes
     kinds = program[cut : cut + lanes]
     cut += lanes
-    view_table = program[cut : cut + 5 * views].reshape(views, 5)
-    cut += 5 * views
+    view_table = program[cut : cut + 6 * views].reshape(views, 6)
+    cut += 6 * views
     walk_table = program[cut : cut + 5 * walks].reshape(walks, 5)
     cut += 5 * walks
     feature_table = program[cut : cut + 4 * features].reshape(features, 4)
     octets = words.view(np.uint8)
     places = np.empty(rows.LANES + 2 * lanes, np.int64)
     height = 0 if program[STATE] else _most_rows(words, offsets) + 1
-    pool = np.empty(_SCRATCH + (_COLUMNS + 4) * height + 4, np.int64)
+    work = np.empty((_WORK, height), np.int64)
+    for i in range(height):
+        work[_EVERY, i] = i
+    scratch = np.empty(folds.SCRATCH, np.int64)
+    made = np.empty((features, 3), np.int64)
     used_lines = np.zeros(1, np.int64)
     for k in range(t.size):
         start, end = offsets[k], offsets[k + 1]
@@ -275,7 +197,7 @@ def answer(words, offsets, t, lag, program, request, request_bytes, lists, resul
         else:
             _fold_windows(
                 words, octets, places, n, t[k], lag, k, kinds, view_table, walk_table, feature_table, found,
-                request, request_bytes, pool, height, lists, used_lines, result,
+                request, request_bytes, work, scratch, made, lists, used_lines, result,
             )  # fmt: skip
 
 
@@ -289,11 +211,11 @@ def _read_columns(
     f = 0
     for v in range(view_table.shape[0]):
         lane = view_table[v, 0]
-        present = newest >= 0 and not expired and _is_valid(words, places, lane, newest)
+        present = newest >= 0 and not expired and lanes.is_valid(words, places, lane, newest)
         word, low = np.int64(0), np.int64(0)
         if present:
-            word, low = _pair(words, places, kinds[lane], lane, n, newest)
-        while f < walk_table[view_table[v, 4] - 1, 4]:
+            word, low = lanes.pair(words, places, kinds[lane], lane, n, newest)
+        while f < walk_table[view_table[v, 5] - 1, 4]:
             slot = feature_table[f, 1]
             _put(result, features, slot, k, word, low, 1 if present else 0, found)
             if expired:
@@ -304,28 +226,11 @@ def _read_columns(
 @njit
 def _fold_windows(
     words, octets, places, n, t, lag, k, kinds, view_table, walk_table, feature_table, found,
-    request, request_bytes, pool, height, lists, used_lines, result,
+    request, request_bytes, work, scratch, made, lists, used_lines, result,
 ):  # fmt: skip
     """An event group: aggregates over windows of one key's rows."""
     features = feature_table.shape[0]
-    scratch = pool[:_SCRATCH]
-    cut = _SCRATCH
-    times = pool[cut : cut + height]
-    picked = pool[cut + height : cut + 2 * height]
-    code = pool[cut + 2 * height : cut + 3 * height]
-    equal = pool[cut + 3 * height : cut + 4 * height]
-    high = pool[cut + 4 * height : cut + 5 * height]
-    low = pool[cut + 5 * height : cut + 6 * height]
-    every = pool[cut + 6 * height : cut + 7 * height]
-    chosen = pool[cut + 7 * height : cut + 8 * height]
-    order = pool[cut + 8 * height : cut + 9 * height]
-    spare = pool[cut + 9 * height : cut + 10 * height]
-    seen = pool[cut + 10 * height : cut + 11 * height]
-    table = pool[cut + 11 * height : cut + 15 * height + 2]
-    real = pool[cut + 15 * height + 2 : cut + 15 * height + 4].view(np.float64)
-
-    for i in range(height):
-        every[i] = i
+    times, picked, seen, chosen = work[folds.TIMES], work[folds.PICKED], work[_SEEN], work[_CHOSEN]
     visible = 0
     for i in range(n):
         times[i] = words[places[rows.EVENT_TIME] + i]
@@ -335,42 +240,38 @@ def _fold_windows(
     w = 0
     f = 0
     for v in range(view_table.shape[0]):
-        lane, where, keep_nulls = view_table[v, 0], view_table[v, 1], view_table[v, 2]
-        needs = view_table[v, 3]
-        kind = kinds[lane] if lane >= 0 else WORD
+        lane, where, by = view_table[v, 0], view_table[v, 1], view_table[v, 2]
+        keep_nulls, needs = view_table[v, 3], view_table[v, 4]
+        # By category, what has no value still has its category.
+        needed = by if by >= 0 else (np.int64(-1) if keep_nulls else lane)
         m = 0
         for j in range(visible):
             i = seen[j]
             if where >= 0 and not (
-                words[places[rows.LANES + 2 * where] + i] and _is_valid(words, places, where, i)
+                words[places[rows.LANES + 2 * where] + i] and lanes.is_valid(words, places, where, i)
             ):
                 continue
-            if lane < 0 or keep_nulls or _is_valid(words, places, lane, i):
+            if needed < 0 or lanes.is_valid(words, places, needed, i):
                 picked[m] = i
                 m += 1
         # The request's own row stands behind all others, at position m.
         own = False
         if request.size:
             own = where < 0 or (request[where, k, 0] != 0 and request[where, k, 1] != 0)
-            own = own and (lane < 0 or keep_nulls != 0 or request[lane, k, 0] != 0)
+            own = own and (needed < 0 or request[needed, k, 0] != 0)
         count = m + 1 if own else m
-        if needs & NEEDS_CODES:
-            for j in range(count):
-                if j < m:
-                    a, b = _pair(words, places, kind, lane, n, picked[j])
-                else:
-                    a, b = request[lane, k, 1], request[lane, k, 2]
-                if kind == FLOAT:
-                    a = float_code(np.int64(a).view(np.float64))
-                    if needs & NEEDS_EQUAL:
-                        equal[j] = np.int64(0) if a == _NEGATIVE_ZERO else a
-                code[j] = a
-                if kind >= WIDE:
-                    high[j] = a
-                    low[j] = b
-            if needs & NEEDS_RANKS:
-                _rank(kind, octets, request_bytes, high, low, m, count, order, spare, code)
-        while w < view_table[v, 4]:
+        if by >= 0:
+            _codes(
+                words, octets, places, kinds, by, n, m, count, request, request_bytes, k,
+                lanes.NEEDS_EQUAL | (lanes.NEEDS_RANKS if kinds[by] >= lanes.WIDE else 0), work, work[_BY_CODE],
+            )  # fmt: skip
+        if needs & lanes.NEEDS_CODES:
+            _codes(
+                words, octets, places, kinds, lane, n, m, count, request, request_bytes, k, needs, work,
+                work[folds.EQUAL],
+            )  # fmt: skip
+        kind = kinds[lane] if lane >= 0 else np.int64(lanes.WORD)
+        while w < view_table[v, 5]:
             window, offset, limit = walk_table[w, 0], walk_table[w, 1], walk_table[w, 2]
             with_own = own and walk_table[w, 3] != 0
             until = _minus(t, offset)
@@ -378,93 +279,91 @@ def _fold_windows(
             first = 0
             if window >= 0:
                 first = _first_at(times, picked, last, _minus(until, window))
-            if limit >= 0:
+            if limit >= 0 and by < 0:
                 first = max(first, last - (limit - 1 if with_own else limit))
             c = last - first
-            idx = every[first:last]
+            idx = work[_EVERY, first:last]
             if with_own:
                 for j in range(c):
                     chosen[j] = first + j
                 chosen[c] = m
                 c += 1
                 idx = chosen[:c]
-            summed = False
-            total, mean = np.int64(0), 0.0
-            total_low = np.int64(0)
-            total_ok = mean_ok = 0
-            while f < walk_table[w, 4]:
-                function, slot, parameter = feature_table[f, 0], feature_table[f, 1], feature_table[f, 2]
-                word, second, ok = np.int64(0), np.int64(0), 1 if c > 0 else 0
-                at = np.int64(-1)
-                if function == COUNT:
-                    word, ok = np.int64(c), 1
-                elif function == SUM or function == MEAN:
-                    if not summed:
-                        summed = True
-                        if kind == WIDE:
-                            total, below, mean, total_ok, mean_ok = decimals.fold_decimals(
-                                high, low.view(np.uint64), parameter, idx, c, scratch
-                            )
-                            total_low = np.int64(below)
-                        else:
-                            total, mean, total_ok, mean_ok = sums.fold_sums(
-                                code, kind == FLOAT, idx, c, scratch
-                            )
-                    if function == SUM:
-                        word, second, ok = total, total_low, total_ok
-                    else:
-                        word, ok = np.float64(mean).view(np.int64), mean_ok
-                elif function == VAR or function == STD:
-                    var, std, ok = moments.fold_moments(code, kind == FLOAT, idx, c, parameter, scratch)
-                    word = np.float64(var if function == VAR else std).view(np.int64)
-                elif function == MIN:
-                    at = extrema.fold_min(code, idx, c)
-                elif function == MAX:
-                    at = extrema.fold_max(code, kind == FLOAT, idx, c)
-                elif function == FIRST:
-                    at = ordered.fold_first(idx, c)
-                elif function == LAST:
-                    at = ordered.fold_last(idx, c)
-                elif function == N_DISTINCT:
-                    word = distinct.fold_n_distinct(equal if kind == FLOAT else code, idx, c, table)
-                    ok = 1
-                elif function == FIRST_K or function == LAST_K:
-                    second = ordered.fold_list(
-                        equal if kind == FLOAT else code, idx, c, parameter, function == LAST_K,
-                        feature_table[f, 3] != 0, table, order,
-                    )  # fmt: skip
-                    word, ok = used_lines[0], 1
-                    for j in range(second):
-                        a, b = _value(words, places, kind, lane, n, picked, order[j], m, request, k)
-                        lists[word + j, 0] = a
-                        lists[word + j, 1] = b
-                    used_lines[0] += second
-                elif function == MEDIAN:
-                    real[1] = 0.5
-                    quantiles.fold_quantiles(code, kind == FLOAT, idx, c, real[1:2], order, real[:1])
-                    word = np.float64(real[0]).view(np.int64)
-                elif function == ANY or function == ALL:
-                    some, all_of_them = extrema.fold_any_all(code, idx, c)
-                    word = np.int64(some if function == ANY else all_of_them)
-                elif function == RATE:
-                    spare[0] = c
-                    word, ok = np.float64(sums.rate(spare[:1], window)[0]).view(np.int64), 1
-                elif c > 0:  # SINCE_FIRST, SINCE_LAST
-                    j = ordered.fold_first(idx, c) if function == SINCE_FIRST else ordered.fold_last(idx, c)
-                    if j < m:
-                        word = t - times[picked[j]]
-                        ok = 1 if word >= 0 else 2  # beyond int64: its row is older than t
-                if at >= 0:
-                    ok = 1
-                    if keep_nulls:
-                        ok = 0
-                        if request[lane, k, 0] if at == m else _is_valid(words, places, lane, picked[at]):
-                            ok = 1
-                    if ok:
-                        word, second = _value(words, places, kind, lane, n, picked, at, m, request, k)
-                _put(result, features, slot, k, word, second, ok, found)
-                f += 1
+            end = walk_table[w, 4]
+            if by < 0:
+                folds.fold(
+                    feature_table, f, end, kind, lane, keep_nulls, window, idx, c, words, places, n, m, t,
+                    request, k, work, scratch, lists, used_lines, made,
+                )  # fmt: skip
+            else:
+                _fold_categories(
+                    feature_table, f, end, kinds, kind, lane, by, keep_nulls, window, limit, idx, c, words, places,
+                    n, m, t, request, k, work, scratch, lists, used_lines, made,
+                )  # fmt: skip
+            for j in range(f, end):
+                slot = feature_table[j, 1]
+                _put(result, features, slot, k, made[j - f, 0], made[j - f, 1], made[j - f, 2], found)
+            f = end
             w += 1
+
+
+@inline
+def _codes(
+    words, octets, places, kinds, lane, n, m, count, request, request_bytes, k, needs, work, equal
+):  # fmt: skip
+    lanes.codes(
+        words, octets, places, kinds[lane], lane, n, work[folds.PICKED], m, count, request, request_bytes, k, needs,
+        work[folds.HIGH], work[folds.LOW], work[folds.ORDER], work[folds.SPARE], work[folds.CODE], equal,
+    )  # fmt: skip
+
+
+@njit
+def _fold_categories(
+    functions, first, end, kinds, kind, lane, by, keep_nulls, window, limit, idx, c, words, places,
+    n, m, t, request, k, work, scratch, lists, used_lines, made,
+):  # fmt: skip
+    """The values of features `first … end − 1` for each category of the positions `idx[:c]`, categories ascending.
+
+    The rows of a category are a window of their own: nulls are skipped and `limit` is applied within it.
+    """
+    order, ends, of_one = work[_BY_ORDER], work[_BY_ENDS], work[_OF_ONE]
+    size = categories.runs_of(work[_BY_CODE], idx, c, order, work[folds.SPARE], ends)
+    base = used_lines[0]
+    used_lines[0] += folds.ENTRY * size * (end - first)
+    failed = np.zeros(end - first, np.bool_)
+    begin = 0
+    for r in range(size):
+        kept = 0
+        for j in range(begin, ends[r]):
+            at = order[j]
+            if (
+                lane < 0
+                or keep_nulls
+                or (
+                    request[lane, k, 0]
+                    if at == m
+                    else lanes.is_valid(words, places, lane, work[folds.PICKED, at])
+                )
+            ):
+                of_one[kept] = at
+                kept += 1
+        newest = max(0, kept - limit) if limit >= 0 else 0
+        folds.fold(
+            functions, first, end, kind, lane, keep_nulls, window, of_one[newest:kept], kept - newest, words,
+            places, n, m, t, request, k, work, scratch, lists, used_lines, made,
+        )  # fmt: skip
+        key, key_second = lanes.value_alike(
+            words, places, kinds[by], by, n, work[folds.PICKED], order[begin], m, request, k, work[_BY_CODE]
+        )
+        for f in range(end - first):
+            line = base + folds.ENTRY * (f * size + r)
+            folds.put_entry(lists, line, key, key_second, made[f, 0], made[f, 1], made[f, 2])
+            failed[f] |= made[f, 2] == 2
+        begin = ends[r]
+    for f in range(end - first):
+        made[f, 0] = base + folds.ENTRY * size * f
+        made[f, 1] = size
+        made[f, 2] = 2 if failed[f] else 1
 
 
 @inline
@@ -478,13 +377,3 @@ def _first_at(times, picked, m, limit):
         else:
             m = middle
     return low
-
-
-@inline
-def _value(words, places, kind, lane, n, picked, at, own, request, k):
-    """The two words of a result for the value at a position, `own` being the request's."""
-    if at == own:
-        if kind == BYTES:
-            return -1 - request[lane, k, 1], request[lane, k, 2]
-        return request[lane, k, 1], request[lane, k, 2]
-    return _pair(words, places, kind, lane, n, picked[at])

@@ -6,13 +6,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from itertools import groupby
-from typing import Any
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 import polars as pl
 
 from gnomon.columns import Kind
 from gnomon.kernels import answer as kernel
+from gnomon.kernels import folds, lanes
 from gnomon.online.arrays import NO_BYTES, Bytes, Column, Int64s, VarColumn
 from gnomon.online.codec import Layout, join_values
 from gnomon.online.values import Read, reader, same
@@ -24,34 +25,53 @@ STATUSES = ("NOT_FOUND", "EXPIRED", "NULL", "PRESENT", "NOT_READY", "ERROR")
 """Names of the status codes."""
 
 _FUNCTIONS = {
-    "count": kernel.COUNT,
-    "sum": kernel.SUM,
-    "mean": kernel.MEAN,
-    "var": kernel.VAR,
-    "std": kernel.STD,
-    "min": kernel.MIN,
-    "max": kernel.MAX,
-    "first": kernel.FIRST,
-    "last": kernel.LAST,
-    "first_k": kernel.FIRST_K,
-    "last_k": kernel.LAST_K,
-    "n_distinct": kernel.N_DISTINCT,
-    "median": kernel.MEDIAN,
-    "any": kernel.ANY,
-    "all": kernel.ALL,
-    "time_since_first": kernel.SINCE_FIRST,
-    "time_since_last": kernel.SINCE_LAST,
-    "rate": kernel.RATE,
-    "column": kernel.COLUMN,
+    "count": folds.COUNT,
+    "sum": folds.SUM,
+    "mean": folds.MEAN,
+    "var": folds.VAR,
+    "std": folds.STD,
+    "min": folds.MIN,
+    "max": folds.MAX,
+    "first": folds.FIRST,
+    "last": folds.LAST,
+    "first_k": folds.FIRST_K,
+    "last_k": folds.LAST_K,
+    "n_distinct": folds.N_DISTINCT,
+    "mode": folds.MODE,
+    "top_k": folds.TOP_K,
+    "histogram": folds.HISTOGRAM,
+    "quantile": folds.QUANTILE,
+    "median": folds.QUANTILE,
+    "any": folds.ANY,
+    "all": folds.ALL,
+    "time_since_first": folds.SINCE_FIRST,
+    "time_since_last": folds.SINCE_LAST,
+    "rate": folds.RATE,
+    "column": folds.COLUMN,
 }
-_TYPES = {"word": kernel.WORD, "float": kernel.FLOAT, "wide": kernel.WIDE, "bytes": kernel.BYTES}
-_LISTS = ("first_k", "last_k")
-_REAL = ("mean", "var", "std", "median", "rate")
-_SELECTED = ("min", "max", "first", "last", "column", *_LISTS)
+_TYPES = {"word": lanes.WORD, "float": lanes.FLOAT, "wide": lanes.WIDE, "bytes": lanes.BYTES}
+_ENDS = ("first_k", "last_k")
+_COUNTED = ("mode", "top_k", "histogram")
+_LISTS = (*_ENDS, "top_k")
+_REAL = ("mean", "var", "std", "median", "quantile", "rate")
+_SELECTED = ("min", "max", "first", "last", "mode", "column", *_LISTS)
 _BY_PLACE = ("count", "rate", "first", "last", "time_since_first", "time_since_last", "column")
 """Functions that need no codes of the values."""
+_ALL = np.iinfo(np.int64).max
+"""More lines than there are."""
 
 _SOUND = kernel.PRESENT | 1 << 8
+
+
+class Shape(NamedTuple):
+    """How a value lies in words, and how to read it."""
+
+    form: Literal["value", "list", "by key"]
+    kind: Kind
+    """Of the value, or of a list's items, or of the values by key."""
+    read: Read
+    key_kind: Kind = "word"
+    key_read: Read = same
 
 
 @dataclass(frozen=True)
@@ -63,18 +83,18 @@ class Program:
     code: Int64s
     """As `kernels.answer` wants it."""
     list_lengths: Int64s
-    """k of each list."""
-    shapes: tuple[tuple[str, Kind, Read], ...]
-    """Of each output: its function, how its value (or a list's items) lies in words, and how to read it."""
+    """How many lines each list may have; three times for lists by key, whose entries have three."""
+    shapes: tuple[Shape, ...]
+    """Of each output: how its value lies in words."""
 
     @cached_property
     def plain(self) -> tuple[bool, ...] | None:
         """Of each output, whether it is a float and no int; None where some output is neither, as it lies."""
         one_word = all(
-            function not in _LISTS and kind in ("word", "float") and read is same
-            for function, kind, read in self.shapes
+            shape.form == "value" and shape.kind in ("word", "float") and shape.read is same
+            for shape in self.shapes
         )
-        return tuple(kind == "float" for _, kind, _ in self.shapes) if one_word else None
+        return tuple(shape.kind == "float" for shape in self.shapes) if one_word else None
 
     @cached_property
     def real(self) -> bool:
@@ -121,13 +141,13 @@ def make_program(
         layout=layout,
         outputs=tuple(outputs),
         code=np.array([*head, *layout.form.tolist(), *lane_types, *tables], np.int64),
-        list_lengths=np.array([output.k for output in outputs if output.function in _LISTS], np.int64),
-        shapes=tuple((o.function, _kind(o, layout), _read(o, types)) for o in outputs),
+        list_lengths=np.array([length for output in outputs for length in _lines(output)], np.int64),
+        shapes=tuple(_shape(output, layout, types) for output in outputs),
     )
 
 
-def _view(output: Output) -> tuple[int, int, int]:
-    return output.input, output.where, int(output.keep_nulls)
+def _view(output: Output) -> tuple[int, int, int, int]:
+    return output.input, output.where, NONE, int(output.keep_nulls)
 
 
 def _walk(output: Output) -> tuple[int, int, int, int]:
@@ -135,17 +155,15 @@ def _walk(output: Output) -> tuple[int, int, int, int]:
 
 
 def _needs(output: Output, layout: Layout) -> int:
-    if (
-        output.input == NONE
-        or output.function in _BY_PLACE
-        or (output.function in _LISTS and not output.distinct)
-    ):
+    function = output.function
+    if output.input == NONE or function in _BY_PLACE or (function in _ENDS and not output.distinct):
         return 0
-    by_value = output.function == "n_distinct" or output.function in _LISTS
-    if layout.lanes[output.input].kind == "float":
-        return kernel.NEEDS_CODES | (kernel.NEEDS_EQUAL if by_value else 0)
-    ranked = layout.lanes[output.input].kind in ("wide", "bytes") and output.function not in ("sum", "mean")
-    return kernel.NEEDS_CODES | (kernel.NEEDS_RANKS if ranked else 0)
+    needs = lanes.NEEDS_CODES
+    if function == "n_distinct" or function in _COUNTED or function in _ENDS:
+        needs |= lanes.NEEDS_EQUAL
+    if layout.lanes[output.input].kind in ("wide", "bytes") and function not in ("sum", "mean"):
+        needs |= lanes.NEEDS_RANKS
+    return needs
 
 
 def _parameter(output: Output, types: Sequence[pl.DataType]) -> int:
@@ -153,11 +171,28 @@ def _parameter(output: Output, types: Sequence[pl.DataType]) -> int:
         return output.k
     if output.function in ("var", "std"):
         return output.ddof
+    if output.function in ("quantile", "median"):
+        return int(np.float64(output.q).view(np.int64))
     dtype = types[output.input] if output.input != NONE else None
     return dtype.scale or 0 if isinstance(dtype, pl.Decimal) else 0
 
 
+def _lines(output: Output) -> list[int]:
+    if output.function == "histogram":
+        return [_ALL] * folds.ENTRY
+    return [output.k] if output.function in _LISTS else []
+
+
+def _shape(output: Output, layout: Layout, types: Sequence[pl.DataType]) -> Shape:
+    if output.function == "histogram":
+        return Shape("by key", "word", same, layout.lanes[output.input].kind, reader(types[output.input]))
+    if output.function in _LISTS:
+        return Shape("list", _kind(output, layout), reader(types[output.input]))
+    return Shape("value", _kind(output, layout), reader(output.dtype))
+
+
 def _kind(output: Output, layout: Layout) -> Kind:
+    """How a value of the function lies in words."""
     if output.function in _REAL:
         return "float"
     if output.function in _SELECTED:
@@ -165,10 +200,6 @@ def _kind(output: Output, layout: Layout) -> Kind:
     if output.function == "sum" and layout.lanes[output.input].kind != "word":
         return layout.lanes[output.input].kind
     return "word"
-
-
-def _read(output: Output, types: Sequence[pl.DataType]) -> Read:
-    return reader(types[output.input] if output.function in _LISTS else output.dtype)
 
 
 # ------------------------------------------------------------------------------------------------ the request
@@ -248,26 +279,32 @@ class Answers:
         ints = self.result.tolist()
         floats = self.result[:count].view(np.float64).tolist()
         made: list[list[Any]] = []
-        for slot, (function, kind, read) in enumerate(self.program.shapes):
-            is_list = function in _LISTS
-            items = floats[slot] if kind == "float" and not is_list else ints[slot]
+        for slot, shape in enumerate(self.program.shapes):
             flags = ints[2 * count + slot]
             whole = flags.count(_SOUND) == len(flags)
-            if is_list:
-                lines = self._lines[kind == "float"]
-                items = [lines[a : a + n] for a, n in zip(items, ints[count + slot], strict=True)]
-                if read is not same or kind != "float":
-                    items = [self._read(kind, read, item) for item in items]
-            elif kind in ("wide", "bytes"):
-                # What is null has no bytes that could be read.
-                pairs: list[Any] = list(zip(items, ints[count + slot], strict=True))
-                if not whole:
-                    pairs = [
-                        pair if flag >> 8 == 1 else None for pair, flag in zip(pairs, flags, strict=True)
-                    ]
-                items = self._read(kind, read, pairs)
-            elif read is not same:
-                items = [read(word) for word in items]
+            items: list[Any]
+            if shape.form == "value":
+                items = floats[slot] if shape.kind == "float" else ints[slot]
+                if shape.kind in ("wide", "bytes"):
+                    items = list(zip(items, ints[count + slot], strict=True))
+                    if not whole:
+                        # What is null has no bytes that could be read.
+                        items = [
+                            pair if flag >> 8 == 1 else None for pair, flag in zip(items, flags, strict=True)
+                        ]
+                    items = self._read(shape.kind, shape.read, items)
+                elif shape.read is not same:
+                    items = [shape.read(word) for word in items]
+            elif shape.form == "list":
+                items = [
+                    self._lines(shape.kind, shape.read, first, n, 1)
+                    for first, n in zip(ints[slot], ints[count + slot], strict=True)
+                ]
+            else:
+                items = [
+                    self._entries(shape, first, n)
+                    for first, n in zip(ints[slot], ints[count + slot], strict=True)
+                ]
             if not whole:
                 items = [item if flag >> 8 == 1 else None for item, flag in zip(items, flags, strict=True)]
             made.append(items)
@@ -301,18 +338,32 @@ class Answers:
         return made
 
     @cached_property
-    def _lines(self) -> tuple[list[Any], list[Any]]:
+    def _all_lines(self) -> tuple[list[Any], list[Any]]:
         """Lines of lists: pairs of words, and floats."""
         first = np.ascontiguousarray(self.lists[:, 0])
         pairs = list(zip(first.tolist(), self.lists[:, 1].tolist(), strict=True))
         return pairs, first.view(np.float64).tolist()
 
+    def _lines(self, kind: Kind, read: Read, first: int, n: int, step: int) -> list[Any]:
+        """The values of `n` lines from `first` on, one in `step`."""
+        items = self._all_lines[kind == "float"][first : first + n * step : step]
+        return items if kind == "float" and read is same else self._read(kind, read, items)
+
+    def _entries(self, shape: Shape, first: int, n: int) -> list[dict[str, Any]]:
+        """A list of values by key: `n` entries from line `first` on."""
+        keys = self._lines(shape.key_kind, shape.key_read, first, n, folds.ENTRY)
+        states = self._all_lines[0][first + 2 : first + n * folds.ENTRY : folds.ENTRY]
+        values = self._all_lines[shape.kind == "float"][first + 1 : first + n * folds.ENTRY : folds.ENTRY]
+        values = [value if ok == 1 else None for value, (ok, _) in zip(values, states, strict=True)]
+        read = self._read(shape.kind, shape.read, values)
+        return [{"key": key, "value": value} for key, value in zip(keys, read, strict=True)]
+
     def _read(self, kind: Kind, read: Read, pairs: list[Any]) -> list[Any]:
         """Values from pairs of words (from floats for floats); None stays."""
         if kind == "float":
-            return [read(item) for item in pairs]
+            return [None if item is None else read(item) for item in pairs]
         if kind == "word":
-            return [read(word) for word, _ in pairs]
+            return [None if p is None else read(p[0]) for p in pairs]
         if kind == "wide":
             return [None if p is None else read((p[0] << 64) + (p[1] & _LOW)) for p in pairs]
         held, given = self.words.data.cast("B"), self.request.data.data

@@ -68,10 +68,16 @@ class Output:
     limit: int = NONE
     keep_nulls: bool = False
     k: int = 1
+    q: float = 0.5
     ddof: int = 1
     distinct: bool = False
     include_request: bool = False
     default: Any = None
+
+    @property
+    def inputs(self) -> set[int]:
+        """The positions of all that is read of a row."""
+        return {self.input, self.where} - {NONE}
 
     @property
     def span(self) -> int | None:
@@ -318,6 +324,7 @@ def _aggregate_outputs(
             limit=aggregate.limit if aggregate.limit is not None else NONE,
             keep_nulls=aggregate.nulls == "keep",
             k=aggregate.k or 1,
+            q=0.5 if aggregate.q is None else aggregate.q,
             ddof=1 if aggregate.ddof is None else aggregate.ddof,
             distinct=aggregate.distinct,
             include_request=aggregate.include_request,

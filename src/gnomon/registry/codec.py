@@ -91,7 +91,7 @@ class _Window(_Strict, frozen=True, kw_only=True):
     text: str
 
 
-class _Aggregate(_Strict, frozen=True, kw_only=True, tag_field="type", tag="aggregate"):
+class _Aggregate(_Strict, frozen=True, kw_only=True, omit_defaults=True, tag_field="type", tag="aggregate"):
     function: str
     column: str | None
     expr: str | None
@@ -106,6 +106,8 @@ class _Aggregate(_Strict, frozen=True, kw_only=True, tag_field="type", tag="aggr
     ddof: int | None
     nulls: Literal["skip", "keep"]
     distinct: bool
+    # Left out where they have their default, so that documents of before they were there keep their text.
+    q: float | None = None
 
 
 class _Group(_Document, frozen=True, kw_only=True):
@@ -283,6 +285,7 @@ def _encode_feature(feature: Feature | Aggregate, at: str) -> _Column | _Aggrega
         ddof=feature.ddof,
         nulls=feature.nulls,
         distinct=feature.distinct,
+        q=feature.q,
     )
 
 

@@ -80,7 +80,7 @@ EFFECTS: dict[str, dict[str, Effect]] = {
     "aggregate": dict.fromkeys(
         (
             *("function", "column", "expr", "windows", "where", "limit", "offset", "default"),
-            *("include_request", "k", "ddof", "nulls", "distinct"),
+            *("include_request", "k", "q", "ddof", "nulls", "distinct"),
         ),
         "meaning",
     ),

@@ -171,18 +171,60 @@ def _max(items: Sequence[Item], asked: Asked) -> Any:
     return _extreme(max, items)
 
 
+def _sorted(values: Sequence[Any]) -> list[Any]:
+    """Ascending; NaN is the greatest."""
+    numbers = sorted((v for v in values if not _is_nan(v)), key=_rank)
+    return numbers + [math.nan] * (len(values) - len(numbers))
+
+
 def _median(items: Sequence[Item], asked: Asked) -> float | None:
-    """h = (n − 1) / 2, a + (b − a) · f; NaN is the greatest."""
-    values = _values(items)
-    ordered = [float(v) for v in sorted((v for v in values if not _is_nan(v)), key=_rank)]
-    ordered += [math.nan] * (len(values) - len(ordered))
+    return _interpolated(_values(items), 0.5)
+
+
+def _quantile(items: Sequence[Item], asked: Asked) -> float | None:
+    assert asked.aggregate.q is not None
+    return _interpolated(_values(items), asked.aggregate.q)
+
+
+def _interpolated(values: Sequence[Any], q: float) -> float | None:
+    """h = q (n − 1), a + (b − a) · f."""
+    ordered = [float(v) for v in _sorted(values)]
     if not ordered:
         return None
-    h = 0.5 * (len(ordered) - 1)
+    h = q * (len(ordered) - 1)
     k = math.floor(h)
     f = h - k
     a, b = ordered[k], ordered[k + 1] if f else ordered[k]
     return a if f == 0 or a == b else a + (b - a) * f
+
+
+# ----------------------------------------------------------------------------------- how often values occur
+
+
+def _counted(values: Sequence[Any]) -> list[tuple[Any, int]]:
+    """(value, how often it occurs), values ascending. NaN is one value, and so are −0.0 and 0.0: 0.0."""
+    counts: dict[Any, int] = {}
+    for value in values:
+        counts[_identity(value)] = counts.get(_identity(value), 0) + 1
+    alike = [value + 0.0 if isinstance(value, float) else value for value in _first_of_each(list(values))]
+    return [(value, counts[_identity(value)]) for value in _sorted(alike)]
+
+
+def _most_frequent(values: Sequence[Any], k: int) -> list[Any]:
+    """By count descending, then by value ascending."""
+    return [value for value, _ in sorted(_counted(values), key=lambda pair: -pair[1])[:k]]
+
+
+def _mode(items: Sequence[Item], asked: Asked) -> Any:
+    return _most_frequent(_values(items), 1)[0] if items else None
+
+
+def _top_k(items: Sequence[Item], asked: Asked) -> list[Any]:
+    return _most_frequent(_values(items), asked.aggregate.k or 1)
+
+
+def _histogram(items: Sequence[Item], asked: Asked) -> list[dict[str, Any]]:
+    return [{"key": value, "value": count} for value, count in _counted(_values(items))]
 
 
 # ---------------------------------------------------------------------------------------- order of the rows
@@ -259,6 +301,10 @@ _FUNCTIONS: dict[str, Callable[[Sequence[Item], Asked], Any]] = {
     "first_k": _first_k,
     "last_k": _last_k,
     "n_distinct": _n_distinct,
+    "mode": _mode,
+    "top_k": _top_k,
+    "histogram": _histogram,
+    "quantile": _quantile,
     "median": _median,
     "any": _any,
     "all": _all,

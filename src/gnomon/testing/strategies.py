@@ -155,8 +155,11 @@ def aggregates(
         given["include_request"] = draw(st.booleans())
     if function in ("first", "last"):
         given["nulls"] = draw(st.sampled_from(["skip", "keep"]))
-    if function in ("first_k", "last_k"):
+    if function in ("first_k", "last_k", "top_k"):
         given["k"] = draw(st.integers(1, 3))
+    if function == "quantile":
+        given["q"] = draw(st.sampled_from([0, 0.1, 0.5, 0.9, 1]))
+    if function in ("first_k", "last_k"):
         given["distinct"] = is_ordered(_TYPES.get(chosen or "", pl.Null())) and draw(st.booleans())
     if function in ("var", "std"):
         given["ddof"] = draw(st.sampled_from([0, 1]))
