@@ -80,7 +80,6 @@ def test_lengths_are_kept_in_microseconds():
             [
                 ("timestamp", "`timestamp` belongs to the source `orders`"),
                 ("lag", "`lag` belongs to the source `orders`"),
-                ("schema", "`schema` belongs to the source `orders`"),
             ],
         ),
         (
