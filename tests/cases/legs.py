@@ -110,18 +110,24 @@ def _trained(store: gn.Store, case: Case, group: gn.FeatureGroup) -> Iterator[tu
 class OnlineLeg:
     """An online store: insert a batch and materialize, batch by batch, then ask.
 
+    `store`: its name in `tests.stores`; `at` says where it is.
     `live`: before each question, what is known by then is materialized; else everything is, before the first.
     `in_place`: batches are files in the place of inserts.
     """
 
-    def __init__(self, url: str, *, live: bool, in_place: bool = False) -> None:
+    def __init__(self, store: str, *, live: bool, in_place: bool = False, url: str = "") -> None:
+        self.store = store
         self.url = url
         self.live = live
         self.in_place = in_place
 
+    def at(self, url: str) -> OnlineLeg:
+        """The same leg over a store at `url`."""
+        return OnlineLeg(self.store, live=self.live, in_place=self.in_place, url=url)
+
     def __call__(self, case: Case, folder: Path) -> Iterator[tuple[Ask, list[Answered]]]:
         now = -LATER
-        with gn.Store(online=self.url.format(folder=folder), clock=lambda: now) as store:
+        with gn.Store(online=self.url, clock=lambda: now) as store:
             group = _in_place(case, folder) if self.in_place else case.group
             store.apply([group])
             for i, batch in enumerate(case.batches):
@@ -207,9 +213,11 @@ def overflows(answers: Answers) -> bool:
 
 TRAINING: dict[str, Leg] = {"files": files, "table": table, "backwards": backwards, "parts": parts}
 ONLINE: dict[str, OnlineLeg] = {
-    "memory": OnlineLeg("memory://", live=True),
-    "memory, asked later": OnlineLeg("memory://", live=False),
-    "memory, from files": OnlineLeg("memory://", live=True, in_place=True),
-    "lmdb": OnlineLeg("lmdb://{folder}/online", live=True),
-    "lmdb, asked later": OnlineLeg("lmdb://{folder}/online", live=False),
+    "memory": OnlineLeg("memory", live=True),
+    "memory, asked later": OnlineLeg("memory", live=False),
+    "memory, from files": OnlineLeg("memory", live=True, in_place=True),
+    "lmdb": OnlineLeg("lmdb", live=True),
+    "lmdb, asked later": OnlineLeg("lmdb", live=False),
+    "valkey": OnlineLeg("valkey", live=True),
+    "postgres": OnlineLeg("postgres", live=True),
 }

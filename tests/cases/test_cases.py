@@ -11,6 +11,7 @@ from gnomon.errors import GnomonError
 from gnomon.testing.reference import same
 from tests.cases import legs
 from tests.cases.case import FOLDER, Case, load
+from tests.stores import online_url
 
 CASES = [load(path) for path in sorted(FOLDER.rglob("*.toml"))]
 
@@ -66,11 +67,13 @@ def test_training(leg: str, case: Case, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(("leg", "case"), [p for leg in legs.ONLINE for p in asked(leg, "online")])
-def test_online(leg: str, case: Case, tmp_path: Path) -> None:
+def test_online(leg: str, case: Case, tmp_path: Path, request: pytest.FixtureRequest) -> None:
+    way = legs.ONLINE[leg]
+    way = way.at(online_url(way.store, request, tmp_path))
     if case.error is not None and case.error.type != "ComputeError":
-        expect_error(case, legs.ONLINE[leg], tmp_path)
+        expect_error(case, way, tmp_path)
         return
-    for ask, answers in legs.ONLINE[leg](case, tmp_path):
+    for ask, answers in way(case, tmp_path):
         want = legs.expected_online(case, ask)
         assert same([a.values for a in answers], [a.values for a in want])
         assert [a.statuses for a in answers] == [a.statuses for a in want]

@@ -17,6 +17,7 @@ from deltalake import DeltaTable
 import gnomon as gn
 from gnomon.errors import DataError, GnomonError, HorizonError, UsageError
 from gnomon.time import instant
+from tests.stores import ONLINE, online_url
 
 T = datetime(2026, 1, 10, 12, tzinfo=UTC)
 SECOND, HOUR, DAY = timedelta(seconds=1), timedelta(hours=1), timedelta(days=1)
@@ -45,9 +46,9 @@ class Clock:
         return instant(self.now)
 
 
-@pytest.fixture(params=["memory://", "lmdb://{folder}/online"])
+@pytest.fixture(params=ONLINE)
 def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
-    return request.param.format(folder=tmp_path)
+    return online_url(request.param, request, tmp_path)
 
 
 @pytest.fixture

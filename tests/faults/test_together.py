@@ -16,6 +16,7 @@ import gnomon as gn
 from gnomon.errors import Conflict
 from tests.faults import scene
 from tests.faults.children import TIMEOUT, start, together
+from tests.stores import ONLINE, online_url
 
 BATCHES = 4
 VERSIONS = 4
@@ -195,10 +196,10 @@ def test_readers_in_another_process_see_each_rebuild_whole_or_not_at_all(tmp_pat
     assert len(seen) > 1
 
 
-@pytest.mark.parametrize("online", ["memory://", "lmdb://.gnomon/online"])
-def test_readers_in_another_thread_see_each_rebuild_whole_or_not_at_all(tmp_path, online):
+@pytest.mark.parametrize("online", ONLINE)
+def test_readers_in_another_thread_see_each_rebuild_whole_or_not_at_all(tmp_path, online, request):
     folder = project(tmp_path / "project", "apply", "insert spend 0")
-    with scene.open_store(folder, online) as store:
+    with scene.open_store(folder, online_url(online, request, tmp_path)) as store:
         whole = profiles_by_version(store)
         failed: list[BaseException] = []
 

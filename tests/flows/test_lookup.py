@@ -28,6 +28,7 @@ from tests.flows.small import (
     visit,
     visits,
 )  # fmt: skip
+from tests.stores import ONLINE, online_url
 
 VISITS_LONGER = visits(gn.count(windows=["9d"]))
 
@@ -198,9 +199,9 @@ KEYS: dict[str, tuple[dict[str, Any], list[tuple[Any, ...]]]] = {
 }
 
 
-@pytest.mark.parametrize("online", ["memory://", "lmdb://online"])
+@pytest.mark.parametrize("online", ONLINE)
 @pytest.mark.parametrize("kind", KEYS)
-def test_keys_of_every_type_find_their_rows_and_no_others(kind, online, clock):
+def test_keys_of_every_type_find_their_rows_and_no_others(kind, online, clock, request, tmp_path):
     types, keys = KEYS[kind]
     group = gn.FeatureGroup(
         "g", entity=gn.Entity("e", keys=types), timestamp="at", features=[gn.Feature("x", pl.Int64)]
@@ -211,7 +212,7 @@ def test_keys_of_every_type_find_their_rows_and_no_others(kind, online, clock):
     names = list(types)
     rows = rows.with_columns(x=pl.int_range(len(keys)), at=pl.lit(T - HOUR))
     entities = [dict(zip(names, key, strict=True)) for key in keys]
-    with gn.Store(online=online, clock=clock) as store:
+    with gn.Store(online=online_url(online, request, tmp_path), clock=clock) as store:
         store.apply([group])
         store.insert(group, rows)
         store.materialize()
