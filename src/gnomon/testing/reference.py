@@ -211,6 +211,11 @@ def counting(group: FeatureGroup, versions: Sequence[Version]) -> list[Version]:
     return list(newest.values())
 
 
+def _counted(group: FeatureGroup, version: Version, mine: Sequence[Version]) -> bool:
+    """Whether a version of a key was ever the one that counts: none replaced it by the time it was active."""
+    return version in counting(group, [v for v in mine if v.known <= version.activation])
+
+
 def _precedence(version: Version) -> Any:
     return version.known, version.id, version.content
 
@@ -390,7 +395,7 @@ def _answer(
     counted = in_order(counting(group, seen(mine, "known", t)))
     found = _values(group, counted, t, own)
     newest = _newest(counted, t)
-    ever_visible = any(v.activation <= t for v in mine)
+    ever_visible = any(v.activation <= t and _counted(group, v, mine) for v in mine)
     expired = group.kind == "state" and newest is not None and not _fresh(group, newest, t)
     statuses = {}
     for name, value in found.items():
