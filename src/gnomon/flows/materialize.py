@@ -139,7 +139,8 @@ def materialize(
             f"the interval [{show(start)}, {show(end)}) is empty", hint="`start` must lie before `end`"
         )
     elapsed = stopwatch()
-    report = Report(durable=project.online.capabilities.durable)
+    # What other processes see outlives this one, however its server keeps it.
+    report = Report(durable=project.online.capabilities.multi_process)
     forget_removed(project)
     for i, (group, layout) in enumerate(groups):
         with filling(project.root, group.ref):

@@ -29,7 +29,14 @@ _KEEP = 16
 _LASTING_STATES = ("28", "3D", "42")
 """Classes of SQLSTATE that trying again does not mend: who we are, which database, what we may do."""
 
-_LASTING_TEXTS = ("authentication failed", "does not exist", "no pg_hba.conf entry", "permission denied")
+_LASTING_TEXTS = (
+    "authentication failed",
+    "does not exist",
+    "no pg_hba.conf entry",
+    "permission denied",
+    "certificate verify failed",
+    "does not support SSL",
+)
 """The same for connections that were refused, of which libpq tells no SQLSTATE."""
 
 

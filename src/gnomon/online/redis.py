@@ -27,6 +27,7 @@ from zlib import crc32
 from gnomon.abc.capabilities import Capabilities
 from gnomon.abc.online import Merge, OnlineStore, check_distinct, check_merged, check_name, closed
 from gnomon.errors import Unavailable, UsageError, not_found
+from gnomon.online.redis_cluster import Cluster
 from gnomon.online.redis_url import Settings, parse
 from gnomon.online.redis_wire import Command, Server, Wire
 from gnomon.time import sleep
@@ -114,7 +115,7 @@ class RedisStore(OnlineStore):
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
-        self._wire: Wire = Server(settings)
+        self._wire: Wire = Cluster(settings) if settings.cluster else Server(settings)
         self._places = _Places(settings)
         self._documents = _place(settings, 0, b"documents", b"")
         self._open = True

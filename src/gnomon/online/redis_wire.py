@@ -132,18 +132,25 @@ def _is_silent(connection: redis.Connection) -> bool:
 
 def exchange(connection: redis.Connection, commands: Sequence[Command]) -> list[Reply]:
     """Send all commands in one piece and return their replies; one that is an error stands in its place."""
+    send(connection, commands)
+    return receive(connection, len(commands))
+
+
+def send(connection: redis.Connection, commands: Sequence[Command]) -> None:
     # `hiredis` itself: the driver's way copies each argument list twice before it comes here.
-    packed = b"".join([hiredis.pack_command(command) for command in commands])
+    connection.send_packed_command([b"".join([hiredis.pack_command(command) for command in commands])])
+
+
+def receive(connection: redis.Connection, count: int) -> list[Reply]:
     replies: list[Reply] = []
     try:
-        connection.send_packed_command([packed])
-        for _ in commands:
+        for _ in range(count):
             try:
                 replies.append(connection.read_response())
             except redis.ResponseError as error:
                 replies.append(error)
     finally:
-        if len(replies) < len(commands):
+        if len(replies) < count:
             # What was asked and not answered would be the answer to the next question.
             connection.disconnect()
     return replies
@@ -163,6 +170,12 @@ def translated(error: redis.RedisError, what: str) -> Exception:
             at="online.url",
             hint="check the user, its password and what it may do",
         )
+    if "certificate verify failed" in text or "WRONG_VERSION_NUMBER" in text:
+        return UsageError(
+            f"{what} and we do not agree on TLS: {text}",
+            at="online.url",
+            hint="`ca` in the URL names a file of authorities to trust; `redis://` is without TLS",
+        )
     if isinstance(error, redis.TimeoutError):
         return Unavailable(
             f"{what} does not answer in time: {text}",
@@ -177,6 +190,8 @@ def translated(error: redis.RedisError, what: str) -> Exception:
         return Unavailable(
             f"{what} cannot be reached: {text}", at="online.url", hint="is it running? Trying again may work"
         )
+    if isinstance(error, redis.exceptions.AskError):
+        return UsageError(f"{what} is a node of a cluster", at="online.url", hint="write `redis+cluster://`")
     if text.startswith("WRONGTYPE"):
         return UsageError(
             f"in {what} another program uses our keys: {text}",

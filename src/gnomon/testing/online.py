@@ -198,7 +198,11 @@ class OnlineStoreTests:
 
     def test_merge_deletes_with_none_and_leaves_with_the_same_object(self, store: OnlineStore) -> None:
         put(store, TABLE, {b"a": b"1", b"b": b"2", b"c": b"3"})
-        store.update(TABLE, [b"a", b"b", b"x"], lambda positions, old: [old[0], None, None])
+        store.update(
+            TABLE,
+            [b"a", b"b", b"x"],
+            lambda at, old: [v if i == 0 else None for i, v in zip(at, old, strict=True)],
+        )
         assert store.read(TABLE, [b"a", b"b", b"c", b"x"]) == [b"1", None, b"3", None]
 
     def test_a_key_twice_in_one_update_is_refused(self, store: OnlineStore) -> None:
@@ -208,8 +212,9 @@ class OnlineStoreTests:
 
     def test_merge_must_answer_for_each_key(self, store: OnlineStore) -> None:
         put(store, TABLE, {b"a": b"1", b"b": b"2"})
-        with pytest.raises(ValueError, match="1 values for 2 keys"):
-            store.update(TABLE, [b"a", b"b"], lambda positions, old: [b"x"])
+        for wrong in (-1, 1):
+            with pytest.raises(ValueError, match=r"merge returned \d values for \d keys"):
+                store.update(TABLE, [b"a", b"b"], lambda at, old, wrong=wrong: [b"x"] * (len(old) + wrong))
         assert store.read(TABLE, [b"a", b"b"]) == [b"1", b"2"]
 
     def test_a_failing_merge_changes_nothing_and_can_be_repeated(self, store: OnlineStore) -> None:
