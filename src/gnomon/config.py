@@ -26,7 +26,7 @@ url = "sqlite:///.gnomon/registry.db"
 url = ".gnomon/offline"                  # Delta tables
 
 [online]
-url = "lmdb://.gnomon/online"            # or memory://
+url = "lmdb://.gnomon/online"            # or redis://…, postgresql://…, memory://
 
 [engine]
 url = "local"
