@@ -11,7 +11,9 @@ from docs.generators.markdown import code, docstring
 from gnomon import errors, events
 from gnomon.define import functions
 from gnomon.flows.apply import Plan
+from gnomon.flows.backfill import BackfillReport
 from gnomon.flows.dataset import Dataset
+from gnomon.flows.estimate import Estimate
 from gnomon.flows.explain import Explanation
 from gnomon.flows.inputs import Inputs
 from gnomon.flows.insert import Commit
@@ -42,6 +44,8 @@ _RESULTS = (
     Dataset,
     Report,
     GroupReport,
+    BackfillReport,
+    Estimate,
     OnlineFeatures,
     Explanation,
     Inputs,

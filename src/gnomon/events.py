@@ -72,6 +72,15 @@ class Materialized(Event):
     seconds: float
 
 
+@dataclass(frozen=True, slots=True)
+class Backfilled(Event):
+    """A group's online table was made anew from its source."""
+
+    group: str
+    rows: int
+    seconds: float
+
+
 Listener = Callable[[Event], None]
 _listeners: dict[object, Listener] = {}
 """By what `listen` made for each: one listener may listen twice, and end each of it by itself."""

@@ -15,6 +15,7 @@ from gnomon.errors import UsageError, type_of
 from gnomon.flows import apply as applying
 from gnomon.flows import dataset, training
 from gnomon.flows.apply import Plan
+from gnomon.flows.backfill import BackfillReport, backfill
 from gnomon.flows.compiled import Compiled, compile_request
 from gnomon.flows.dataset import Dataset
 from gnomon.flows.explain import Explanation, explain
@@ -28,7 +29,7 @@ from gnomon.flows.retrieval import Retrieval
 from gnomon.frames import to_polars
 from gnomon.registry.registry import Registry
 from gnomon.registry.snapshot import Snapshot
-from gnomon.time import ALWAYS, NEVER, Clock, argument, system_clock
+from gnomon.time import ALWAYS, NEVER, Clock, argument, duration, system_clock
 
 
 class Store:
@@ -164,6 +165,36 @@ class Store:
             layouts,
             start=ALWAYS if start is None else argument(start, "start"),
             end=NEVER if end is None else argument(end, "end"),
+        )
+
+    def backfill(
+        self,
+        group: FeatureGroup | str,
+        start: Any = None,
+        end: Any = None,
+        *,
+        chunk: Any = None,
+        workers: int | None = None,
+        dry_run: bool = False,
+    ) -> BackfillReport:
+        """Make a group's online table anew from its source, beside the one that answers, and publish it at the end.
+
+        All that the table holds is read again, and [`start`, `end`) of activations though it began later: after a
+        source was corrected in place, or to let a table begin earlier. `chunk`: the length of time that is read at
+        once, such as `"30d"` (chosen by the number of rows); `workers`: how many chunks at once (a few, as there
+        are processors). A run that was
+        stopped goes on when it is run again. `dry_run`: tell rows, room and time, and change nothing.
+        """
+        snapshot, registered = self._group(group)
+        return backfill(
+            self._project,
+            registered,
+            self._project.layout(snapshot, registered),
+            start=ALWAYS if start is None else argument(start, "start"),
+            end=NEVER if end is None else argument(end, "end"),
+            chunk=None if chunk is None else duration(chunk),
+            workers=workers,
+            dry_run=dry_run,
         )
 
     def explain(

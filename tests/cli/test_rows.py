@@ -1,4 +1,4 @@
-"""insert, materialize."""
+"""insert, materialize, backfill."""
 
 from __future__ import annotations
 
@@ -115,3 +115,32 @@ def test_wrong_time_names_its_option(gnomon, shop, option):
     ran = gnomon("materialize", option, "yesterday")
     assert ran.status == 2
     assert ran.err.startswith(f"error: {option}: `yesterday` is not a time")
+
+
+def test_backfill_makes_the_table_anew_and_tells_what_was_expected(gnomon, shop):
+    assert gnomon("apply").status == 0
+    told = gnomon("backfill", "spending", "--chunk", "30d", "--dry-run", "--json").json
+    assert (told["dry_run"], told["rows"]) == (True, 0)
+    assert (
+        gnomon("get", "shop_model", "--key", "customer=c07", "--request", "basket=60", "--json").status == 0
+    )
+    ran = gnomon("backfill", "spending", "--chunk", "30d", "--workers", "1")
+    assert ran.status == 0
+    assert f"expected {told['estimate']['rows']:,}" in ran.out
+    assert f"backfill spending@1: 1 of {told['chunks']} chunks" in ran.err
+    assert gnomon("materialize", "spending").out.startswith("spending@1: nothing new\n")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--chunk", "1 month"], "`1 month` is not a duration"),
+        (["--start", "soon"], "--start: `soon` is not a time"),
+        (["--workers", "0"], "0 workers do nothing"),
+    ],
+)
+def test_backfill_used_wrongly_is_told(gnomon, shop, arguments, message):
+    assert gnomon("apply").status == 0
+    ran = gnomon("backfill", "spending", *arguments)
+    assert ran.status == 2
+    assert message in ran.err

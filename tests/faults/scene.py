@@ -119,6 +119,8 @@ OPERATIONS: dict[str, Operation] = {
     "apply more": lambda store: store.apply(LATER_GROUPS, prune=True, message="second"),
     "apply anew": lambda store: store.apply([*LATER_GROUPS, orders], message="third"),
     "materialize": lambda store: store.materialize(),
+    "backfill spend": lambda store: store.backfill("spend", NOON - timedelta(hours=4), None, chunk="2h", workers=1),
+    "backfill profile": lambda store: store.backfill("profile", chunk="1d", workers=2),
     **{
         f"insert {name} {i}": lambda store, group=group, i=i: store.insert(group.name, batch(group, i))
         for name, group in {"spend": spend, "more spend": more_spend, "orders": orders}.items()
@@ -156,7 +158,7 @@ def state(folder: Path) -> dict[str, Any]:
             "definitions": store.registry.snapshot().documents,
             "tables": {name: _rows(store, name) for name in project.offline.tables()},
             "online tables": len(project.online.tables()),
-            "online": {group.ref: _online(store, group) for group in groups},
+            "online": {group.ref: held_online(store, group) for group in groups},
             "answers": {(group.ref, at): answers(store, group, at) for group in groups for at in TIMES},
         }
 
@@ -167,7 +169,8 @@ def _rows(store: gn.Store, table: str) -> tuple[list[int], list[Any]]:
     return [c.rows for c in offline.history(table)], sorted(raw.sort(raw.columns).rows(), key=repr)
 
 
-def _online(store: gn.Store, group: gn.FeatureGroup) -> tuple[Any, bytes]:
+def held_online(store: gn.Store, group: gn.FeatureGroup) -> tuple[Any, bytes]:
+    """All that is held of a group online, but how often it was written and under which name."""
     online = store._project.online
     document = read_document(online, group.ref)
     assert document.live is not None
@@ -184,8 +187,8 @@ def _told(document: Document) -> Any:
     assert live is not None
     ends = sorted(loaded.end for loaded in live.parts.values())
     return (
-        document.building, live.shape, live.keys, live.source, ends, live.start, live.watermark, live.horizon,
-        live.span, live.complete,
+        document.building, document.refill, live.shape, live.keys, live.source, ends, live.start,
+        live.watermark, live.horizon, live.span, live.complete,
     )  # fmt: skip
 
 

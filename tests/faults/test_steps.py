@@ -30,6 +30,14 @@ STORIES = {
         ],
         ["materialize"],
     ),
+    "backfill": (
+        [
+            *("apply", "insert spend 0", "insert orders 0", "materialize"),
+            *("insert spend 1", "write 1 1", "write 2 0"),
+        ],
+        ["backfill spend", "backfill profile"],
+    ),
+    "first backfill": (["apply", "insert spend 0", "insert spend 1", "insert orders 0"], ["backfill spend"]),
     "materialize after a change of definitions": (
         ["apply", "insert spend 0", "insert orders 0", "materialize", "apply more"],
         ["materialize"],
@@ -38,7 +46,7 @@ STORIES = {
 
 WRITING = (
     "apply that adds, changes and removes",
-    *(story for story in STORIES if "materialize" in story),
+    *(story for story in STORIES if "materialize" in story or "backfill" in story),
 )
 """Stories whose fault writes to the online store."""
 

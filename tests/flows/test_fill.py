@@ -9,7 +9,15 @@ from msgspec.structs import replace
 
 import gnomon as gn
 from gnomon.abc.source import Part
-from gnomon.flows.fill import check_there, missing, moved_on, newest_activation, source_text, still_good
+from gnomon.flows.fill import (
+    check_there,
+    held_until,
+    missing,
+    moved_on,
+    newest_activation,
+    source_text,
+    still_good,
+)
 from gnomon.flows.load import Piece
 from gnomon.flows.online import Loaded, Reach, Table, keys_of, read_document, shape_of
 from gnomon.time import ALWAYS, DAY, NEVER, instant
@@ -41,6 +49,15 @@ def test_missing_are_parts_never_seen_and_what_seen_ones_hold_after_their_end(la
     parts = [part("a"), part("b"), part("c")]
     assert list(missing(given, parts, 20)) == [Piece(part("a"), 10, 20), Piece(part("c"), 5, 20)]
     assert list(missing(given, parts, 5)) == []
+
+
+def test_table_holds_the_newest_row_of_a_part_that_grows(layout):
+    given = table(layout, parts={"a": Loaded("1", 10), "g": Loaded("known_at", 20)})
+    growing = Part("g", "known_at", grows=True)
+    assert held_until(given, [part("a"), part("g")]) == 20
+    assert held_until(given, [part("a"), growing]) == 21
+    assert held_until(table(layout, parts={"g": Loaded("known_at", NEVER)}), [growing]) == NEVER
+    assert held_until(table(layout), [growing]) == ALWAYS
 
 
 def test_rows_can_be_added_to_a_table_of_the_same_shape_whose_parts_are_unchanged(layout):

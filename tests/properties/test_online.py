@@ -14,7 +14,7 @@ from gnomon.flows.online import read_document
 from gnomon.testing.reference import Answered, same
 from gnomon.testing.strategies import COLUMNS, Case, Row, event_cases, logs, state_cases
 from gnomon.time import ALWAYS, duration, to_datetime
-from tests.properties.stores import asked, cut_short, expected, filled
+from tests.properties.stores import LATER, asked, cut_short, expected, filled, rows_of
 
 ANY_CASE = st.one_of(event_cases(nulls=False, default=True), state_cases(nulls=False, default=True))
 WITH_IDS = event_cases(nulls=False, ids=True)
@@ -45,6 +45,27 @@ def test_answers_of_a_durable_store_equal_the_reference(case: Case) -> None:
 @settings(max_examples=30)
 def test_steps_of_time_leave_no_trace(case: Case, cuts: list[int]) -> None:
     with filled(case, cuts=cuts) as store:
+        check(asked(store, case), expected(case))
+
+
+@given(ANY_CASE, st.integers(10**5, 10**7), st.integers(1, 3), st.data())
+@settings(max_examples=30)
+def test_backfill_leaves_no_trace_but_an_earlier_start(
+    case: Case, chunk: int, workers: int, data: st.DataObject
+) -> None:
+    """CASES 44, whatever was online before, and from whenever on."""
+    start = data.draw(st.sampled_from([ALWAYS, 0, 5_000_000]))
+    with gn.Store(clock=lambda: LATER) as store:
+        store.apply([case.group])
+        for batch in case.batches:
+            store.insert(case.group, rows_of(case, batch))
+            if data.draw(st.booleans()):
+                store.materialize(start=start)
+        store.backfill(case.group, chunk=chunk, workers=workers)
+        check(asked(store, case), expected(case))
+        if data.draw(st.booleans()):
+            store.backfill(case.group, start, chunk=max(1, chunk // 3))
+        store.materialize()
         check(asked(store, case), expected(case))
 
 

@@ -25,7 +25,7 @@ COMMANDS: dict[str, dict[str, Callable[..., Any]]] = {
         "history": definitions.history,
         "revert": definitions.revert,
     },
-    "Fill": {"insert": rows.insert, "materialize": rows.materialize},
+    "Fill": {"insert": rows.insert, "materialize": rows.materialize, "backfill": rows.backfill},
     "Ask": {"training": answers.training, "get": answers.get, "explain": answers.explain},
 }
 """Panel of the help → name → command."""

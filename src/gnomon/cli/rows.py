@@ -1,4 +1,4 @@
-"""Rows: insert, materialize."""
+"""Rows: insert, materialize, backfill."""
 
 from __future__ import annotations
 
@@ -91,3 +91,45 @@ def materialize(
         tell(f"hint: no group is registered yet: {REGISTERING}")
     elif not report.groups:
         tell("hint: no group is kept online: leave out `online=False` in one, or name a group here")
+
+
+def backfill(
+    group: Annotated[
+        str,
+        typer.Argument(
+            metavar="GROUP", help="A group that is kept online.", autocompletion=completion.groups
+        ),
+    ],
+    start: Annotated[
+        str | None,
+        typer.Option("--start", metavar="TIME", help="Begin with rows that became known then, or earlier."),
+    ] = None,
+    end: Annotated[
+        str | None, typer.Option("--end", metavar="TIME", help="Leave out rows that became known later.")
+    ] = None,
+    chunk: Annotated[
+        str | None,
+        typer.Option(
+            "--chunk", metavar="DURATION", help="What is read at once: 30d. Default: by the number of rows."
+        ),
+    ] = None,
+    workers: Annotated[
+        int | None, typer.Option("--workers", metavar="N", help="How many chunks at once. Default: a few.")
+    ] = None,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Tell rows, room and time, and change nothing.")
+    ] = False,
+    project: ProjectOption = None,
+    json: JsonOption = False,
+) -> None:
+    """Make a group's online table anew.
+
+    From its source, beside the table that answers, which it takes the place of at the end. A run that was stopped goes
+    on when it is run again.
+    """
+    since, until = time_of(start, "--start"), time_of(end, "--end")
+    with opened(project, json) as store:
+        report = store.backfill(group, since, until, chunk=chunk, workers=workers, dry_run=dry_run)
+    if not report.durable and not dry_run:
+        tell("warning: the online store ends with this process; set [online] url in gnomon.toml")
+    show_result(json, report.to_dict(), str(report))

@@ -19,7 +19,7 @@ from gnomon.flows.project import Project
 from gnomon.flows.read import Origin, collect_rows
 from gnomon.plan.layout import Layout
 from gnomon.plan.normal import KNOWN, TIME, normalise, raw_columns
-from gnomon.time import ALWAYS
+from gnomon.time import ALWAYS, NEVER
 from gnomon.types import dtype_text
 
 
@@ -56,6 +56,14 @@ def still_good(table: Table, layout: Layout, reach: Reach, parts: Sequence[Part]
         return False
     now = {part.name: part.etag for part in parts}
     return all(loaded.etag and now.get(name) == loaded.etag for name, loaded in table.parts.items())
+
+
+def held_until(table: Table, parts: Sequence[Part]) -> int:
+    """No row with this activation or a later one is in the table; ALWAYS if nothing was loaded."""
+    growing = {part.name for part in parts if part.grows}
+    # Of a part that grows the end is where its newest row is, which is read again, and is in the table.
+    ends = (min(NEVER, one.end + (name in growing)) for name, one in table.parts.items())
+    return max(ends, default=ALWAYS)
 
 
 def missing(table: Table, parts: Sequence[Part], end: int) -> Iterator[Piece]:

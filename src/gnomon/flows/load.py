@@ -72,17 +72,29 @@ class LoadedPiece:
         self.retired += merged.retired
 
 
-def load(project: Project, layout: Layout, reader: SourceReader, table: Table, piece: Piece) -> LoadedPiece:
+def load(
+    project: Project,
+    layout: Layout,
+    reader: SourceReader,
+    table: Table,
+    piece: Piece,
+    *,
+    store: OnlineStore | None = None,
+    quiet: bool = False,
+) -> LoadedPiece:
     """Bring a piece into the table, and what its keys need of the rows before the table's start.
 
+    `store`: where the table lies, if not in the project's online store; `quiet`: who calls tells how far it is.
     Raises: DataError for event ids that are not unique, or rows that cannot be read.
     """
     stored = HASHES if _has_stored_ids(layout) else ()
     raw = reader.scan([*raw_columns(layout), *stored], parts=[piece.part])
     with telling(layout.ref, Origin(reader, layout, (piece.part,))):
         loaded = LoadedPiece(ignored=count_ignored(raw, layout))
-        frame = normalise(raw, layout, with_content=not stored, keep=stored).collect()
-    # Ordinals of equal rows count over the whole part, so ids come before the interval is cut out.
+        begins = piece.since == table.start != ALWAYS
+        normal = normalise(raw, layout, with_content=not stored, keep=stored)
+        frame = normal.filter(_within(layout, ALWAYS if begins else piece.since, piece.end)).collect()
+    # Ordinals count equal rows of the whole part. Their times are equal too: an interval has all of them, or none.
     hashes = _hashes(layout, frame)
     known = (
         columns.words(frame[KNOWN])
@@ -97,13 +109,27 @@ def load(project: Project, layout: Layout, reader: SourceReader, table: Table, p
     # A row that says it becomes known in years must not hide those that become known before it.
     told = known[wanted & (known <= project.clock())]
     loaded.newest_known = int(told.max(initial=ALWAYS))
-    if piece.since == table.start != ALWAYS:
+    if begins:
         wanted[_before(layout, frame, active, table.start)] = True
     at = np.flatnonzero(wanted)
     if len(at):
         keys, rows = _flat(layout, frame, known, hashes, at)
-        _write(project.online, layout, table, keys, rows, loaded)
+        _write(store or project.online, layout, table, keys, rows, loaded, quiet)
     return loaded
+
+
+def _within(layout: Layout, since: int, end: int) -> pl.Expr:
+    """Whether a row in normal form has an activation in [since, end), without computing it: sums may overflow."""
+    time, later_by = pl.col(TIME), layout.lag if layout.known_at is None else 0
+    inside = pl.lit(True)
+    if end != NEVER:
+        inside = inside & (time < max(ALWAYS, end - later_by))
+        if layout.known_at is not None:
+            inside = inside & (pl.col(KNOWN) < end)
+    if since != ALWAYS:
+        begun = time >= max(ALWAYS, since - later_by)
+        inside = inside & (begun if layout.known_at is None else begun | (pl.col(KNOWN) >= since))
+    return inside
 
 
 def _before(layout: Layout, frame: pl.DataFrame, active: Words, start: int) -> Words:
@@ -189,6 +215,7 @@ def _write(
     keys: list[bytes],
     rows: codec.FlatRows,
     loaded: LoadedPiece,
+    quiet: bool,
 ) -> None:
     shape = table.shape.layout()
     retention = Retention(table.horizon, table.watermark, table.start)
@@ -208,7 +235,8 @@ def _write(
             for first in range(0, len(keys), _KEYS_AT_ONCE):
                 last = min(first + _KEYS_AT_ONCE, len(keys))
                 _update(store, shape, table.name, keys, rows, first, last, retention, loaded)
-                emit(Progress("materialize", layout.ref, last, len(keys), "keys"))
+                if not quiet:
+                    emit(Progress("materialize", layout.ref, last, len(keys), "keys"))
     except IdConflict as conflict:
         raise DataError(
             f"event_id `{layout.event_id}` of group `{layout.name}` is not unique: "

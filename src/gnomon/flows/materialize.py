@@ -24,7 +24,15 @@ from gnomon.abc.source import SourceReader
 from gnomon.define.group import FeatureGroup
 from gnomon.errors import GnomonError, Stopped, UsageError, counted
 from gnomon.events import Materialized, Progress, Step, emit
-from gnomon.flows.fill import check_there, missing, moved_on, newest_activation, source_text, still_good
+from gnomon.flows.fill import (
+    check_there,
+    held_until,
+    missing,
+    moved_on,
+    newest_activation,
+    source_text,
+    still_good,
+)
 from gnomon.flows.forget import forget_removed
 from gnomon.flows.load import LoadedPiece, Piece, load
 from gnomon.flows.markup import preformatted
@@ -213,7 +221,7 @@ def _choose(
         return live, list(missing(live, parts, end))
     if live is not None:
         start = min(start, live.start)
-        end = max([end, *(loaded.end for loaded in live.parts.values())])
+        end = max(end, held_until(live, parts))
     table = document.building
     if table is not None and table.source == source and still_good(table, layout, reach, parts, start):
         return table, list(missing(table, parts, end))

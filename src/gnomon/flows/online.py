@@ -72,6 +72,23 @@ class Table(msgspec.Struct, frozen=True):
     """Whether a run has ended, so that the table may be read."""
 
 
+class Refill(msgspec.Struct, frozen=True):
+    """A backfill on its way: the table that it fills beside the live one, and how far it is."""
+
+    table: Table
+    """Its parts tell how far: all rows with an activation before the least of their ends are in it."""
+    start: int
+    """Of the interval that was asked for."""
+    end: int
+    replaces: str = ""
+    """The name of the table that was live when it began; empty if there was none."""
+    newest: dict[str, int] = {}
+    """Part → the newest known_at that was read of it."""
+    rows: int = 0
+    size: int = 0
+    """Bytes of keys and values in the table."""
+
+
 class Document(msgspec.Struct, frozen=True):
     """What is true of a group online."""
 
@@ -81,6 +98,10 @@ class Document(msgspec.Struct, frozen=True):
     """The table that answers."""
     building: Table | None = None
     """A table that is being filled to take its place."""
+    refill: Refill | None = None
+    """A table that a backfill fills to take its place, while others go on filling the live one."""
+    slowness: float | None = None
+    """How many times longer backfills take than a sample tells."""
     epoch: int = -1
     """The store's epoch when the document was written: it turns right after, unless the writer is killed."""
 
@@ -126,7 +147,8 @@ def settle(store: OnlineStore, ref: str) -> Document:
 
 def unnamed_tables(store: OnlineStore, ref: str, document: Document) -> list[str]:
     """The tables of a group that its document does not name."""
-    named = {table.name for table in (document.live, document.building) if table is not None}
+    refilled = None if document.refill is None else document.refill.table
+    named = {table.name for table in (document.live, document.building, refilled) if table is not None}
     return [name for name in store.tables() if name.rpartition("#")[0] == ref and name not in named]
 
 
