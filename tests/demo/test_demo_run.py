@@ -10,10 +10,11 @@ import polars as pl
 import pytest
 
 from gnomon.demo import ask, data
-from gnomon.demo.run import NOW, prove, spine_of, write_project
+from gnomon.demo.run import NOW, Outcome, prove, spine_of, write_project
 from gnomon.flows import load as flow
 from gnomon.online.arrays import WordColumn
 from gnomon.store import Store
+from tests.stores import online_url
 
 KEYS = [pl.col(key).is_not_null() for key in ask.KEYS]
 
@@ -52,6 +53,28 @@ def test_a_fresh_process_answers_with_the_training_sets_bits(project):
     assert result.values == len(asked) * 28 > 5_000
     assert result.differ == 0
     assert str(result).endswith("0 differ")
+
+
+@pytest.mark.parametrize("name", ["valkey", "postgres"])
+def test_a_fresh_process_answers_with_the_same_bits_through_a_server(project, name, request):
+    asked = questions(project)
+    url = online_url(name, request, project)
+    with Store(project, online=url) as store:
+        write_project(project).apply_to(store)
+        store.materialize(end=NOW)
+        offline = training(store, asked)
+    result = prove(project, asked, offline, through=url)
+    assert result.values == len(asked) * 28 > 5_000
+    assert result.differ == 0
+
+
+def test_the_demo_agrees_only_if_every_store_does():
+    good, bad = {"values": 9, "differ": 0}, {"values": 9, "differ": 1}
+    assert Outcome("", compared=good).agrees
+    assert Outcome("", compared=good, through={"Redis": good}).agrees
+    assert not Outcome("", compared=good, through={"Redis": good, "PostgreSQL": bad}).agrees
+    assert not Outcome("", compared=bad, through={"Redis": good}).agrees
+    assert not Outcome("").agrees
 
 
 def test_a_fault_in_the_codec_is_found(project, monkeypatch):

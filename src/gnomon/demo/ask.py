@@ -1,6 +1,6 @@
 """A process of its own that answers questions from the online store and nothing else.
 
-    python -m gnomon.demo.ask PROJECT QUESTIONS.parquet ANSWERS.parquet
+    python -m gnomon.demo.ask PROJECT QUESTIONS.parquet ANSWERS.parquet [ONLINE_URL]
 
 It reads the registry and the online store; the project's data files may be gone.
 """
@@ -18,10 +18,10 @@ KEYS = ("origin", "dest", "carrier", "tailnum")
 SERVICE = "delay_model"
 
 
-def main(project: str, questions: str, answers: str) -> None:
+def main(project: str, questions: str, answers: str, online: str | None = None) -> None:
     """Answer every question at its own time, and write values and statuses."""
     asked = pl.read_parquet(questions)
-    with Store(project) as store:
+    with Store(project, online=online) as store:
         found = store.get_online_features(
             SERVICE,
             asked.select(KEYS),

@@ -16,7 +16,7 @@ from typing import Any
 import polars as pl
 
 from gnomon.config import DEFAULT_TEXT, FILE_NAME, load
-from gnomon.demo import ask, data, model
+from gnomon.demo import ask, data, model, servers
 from gnomon.demo.compare import Comparison, compare
 from gnomon.errors import GnomonError
 from gnomon.flows.apply import Plan
@@ -46,10 +46,13 @@ class Outcome:
     online: list[dict[str, Any]] = field(default_factory=list)
     latency_us: float = 0.0
     compared: dict[str, Any] = field(default_factory=dict)
+    through: dict[str, dict[str, Any]] = field(default_factory=dict)
+    """By server: what was compared through it, where its wheel is installed."""
 
     @property
     def agrees(self) -> bool:
-        return self.compared.get("differ") == 0 and self.compared.get("values", 0) > 0
+        compared = (self.compared, *self.through.values())
+        return all(one.get("differ") == 0 and one.get("values", 0) > 0 for one in compared)
 
 
 def run(folder: Path, say: Say = print) -> Outcome:
@@ -154,13 +157,25 @@ def _online(
     recent = pl.col("event_timestamp").is_between(NOW - _COMPARED, NOW, closed="left")
     asked = spine.filter(recent & pl.all_horizontal(pl.col(k).is_not_null() for k in ask.KEYS))
     _answer_three(store, asked.tail(3), out, say)
-    result = prove(folder, asked, training.to_polars())
+    truth = training.to_polars()
+    result = prove(folder, asked, truth)
     out.compared = asdict(result)
     say(
         f"\n7. A fresh process answered {len(asked):,} flights of the last {_COMPARED.seconds // 3600} hours "
         "from the online store alone:"
     )
-    say(f"   {result}")
+    _tell("", result, say)
+    for name, make in servers.installed().items():
+        with servers.running(make) as server:
+            with Store(folder, online=server.url) as other:
+                other.materialize(end=NOW)
+            result = prove(folder, asked, truth, through=server.url)
+        out.through[name] = asdict(result)
+        _tell(f"through {name}: ", result, say)
+
+
+def _tell(through: str, result: Comparison, say: Say) -> None:
+    say(f"   {through}{result}")
     if result.first is not None:
         say(f"   first difference: {result.first}")
 
@@ -207,8 +222,12 @@ def _short(value: Any) -> str:
     return "null" if value is None else f"{value:.2f}" if isinstance(value, float) else str(value)
 
 
-def prove(folder: Path, asked: pl.DataFrame, training: pl.DataFrame) -> Comparison:
+def prove(
+    folder: Path, asked: pl.DataFrame, training: pl.DataFrame, through: str | None = None
+) -> Comparison:
     """Ask a fresh process, and compare its answers with the training set's values for the same flights.
+
+    `through`: the URL of another online store than the project's.
 
     The process cannot fall back on the data: the files are out of its reach while it answers.
     """
@@ -223,6 +242,7 @@ def prove(folder: Path, asked: pl.DataFrame, training: pl.DataFrame) -> Comparis
             str(folder),
             "questions.parquet",
             "answers.parquet",
+            *([through] if through is not None else []),
         ]
         done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
     finally:
