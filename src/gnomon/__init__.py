@@ -83,6 +83,8 @@ if TYPE_CHECKING:
     from gnomon.define.group import FeatureGroup as FeatureGroup
     from gnomon.define.group import Role as Role
     from gnomon.define.group import Selection as Selection
+    from gnomon.define.label import Label as Label
+    from gnomon.define.label import label as label
     from gnomon.define.ondemand import OnDemand as OnDemand
     from gnomon.define.ondemand import Request as Request
     from gnomon.define.ondemand import on_demand as on_demand
@@ -105,6 +107,7 @@ _HOME = {
         "std sum time_since_first time_since_last top_k var"
     ),
     "gnomon.define.group": "FeatureGroup Role Selection",
+    "gnomon.define.label": "Label label",
     "gnomon.define.ondemand": "OnDemand Request on_demand",
     "gnomon.define.service": "FeatureService",
     "gnomon.define.source": "FileSource SQLSource Source",

@@ -164,7 +164,7 @@ class Aggregate(Definition):
                 problems.attempt(parse, getattr(self, place), at=place)
         if self.name is not None:
             problems.name(self.name)
-        windows = [_window(w, problems) for w in _listed(self.windows)]
+        windows = [window_of(w, problems) for w in _listed(self.windows)]
         if rule.needs_window and not windows:
             problems.add(f"`{self.function}` needs a window", at="windows", hint='such as windows=["1h"]')
         offset = problems.attempt(duration, self.offset, at="offset") or 0
@@ -208,14 +208,15 @@ def _listed(value: Any) -> Sequence[Any]:
     return value if isinstance(value, list | tuple) else (value,)
 
 
-def _window(given: Any, problems: Problems) -> Window | None:
+def window_of(given: Any, problems: Problems, at: str = "windows") -> Window | None:
+    """A window as given; None if it has a problem."""
     if isinstance(given, Window):
         return given
-    length = problems.attempt(duration, given, at="windows")
+    length = problems.attempt(duration, given, at=at)
     if length is None:
         return None
     if length <= 0:
-        problems.add(f"the window `{given}` is not positive", at="windows")
+        problems.add(f"the window `{given}` is not positive", at=at)
         return None
     return Window(length, given.strip() if isinstance(given, str) else show_duration(length))
 

@@ -11,6 +11,7 @@ from gnomon.define.aggregate import Aggregate
 from gnomon.define.base import Definition, Problems, complain, pairs, put, tags_of, version_of
 from gnomon.define.entity import Entity
 from gnomon.define.feature import Feature
+from gnomon.define.label import MATURE, Label
 from gnomon.define.source import Source
 from gnomon.errors import nearest, not_found
 from gnomon.time import duration
@@ -48,7 +49,7 @@ class FeatureGroup(Definition):
     """Features of one entity (or of several together) from one source.
 
     A *state group* has `gn.Feature` columns: the newest row counts. An *event group* has aggregates over
-    windows. Without `source` the group is *cached*: the store keeps its rows, written by `insert`; it then
+    windows, and labels, which look forward. Without `source` the group is *cached*: the store keeps its rows, written by `insert`; it then
     declares `timestamp`, `known_at`, `event_id`, `lag` itself, and in `schema` the columns that only
     aggregates or expressions use. With a source, `schema` tells types that its values do not tell: of columns
     without a value, of a source without rows, of text that looks like numbers.
@@ -58,7 +59,7 @@ class FeatureGroup(Definition):
 
     name: str
     entities: tuple[Entity, ...]
-    features: tuple[Feature | Aggregate, ...]
+    features: tuple[Feature | Aggregate | Label, ...]
     source: Source | None = None
     version: int = 1
     max_age: int | None = None
@@ -80,7 +81,7 @@ class FeatureGroup(Definition):
         name: str,
         *,
         entity: Entity | Sequence[Entity] = (),
-        features: Sequence[Feature | Aggregate],
+        features: Sequence[Feature | Aggregate | Label],
         source: Source | None = None,
         version: int = 1,
         max_age: str | timedelta | int | None = None,
@@ -114,7 +115,7 @@ class FeatureGroup(Definition):
             self,
             name=name,
             entities=tuple(entity) if isinstance(entity, list | tuple) else (entity,),
-            features=(features,) if isinstance(features, Feature | Aggregate) else tuple(features),
+            features=(features,) if isinstance(features, Declared) else tuple(features),
             source=source,
             version=version,
             max_age=lengths["max_age"],
@@ -124,7 +125,7 @@ class FeatureGroup(Definition):
             event_id=event_id,
             lag=lengths["lag"] or 0,
             schema=tuple(types),
-            online=bool(online),
+            online=bool(online) and not _is_labels(features),
             description=description,
             owner=owner,
             tags=tags_of(tags, problems),
@@ -137,11 +138,11 @@ class FeatureGroup(Definition):
             if not isinstance(entity, Entity):
                 problems.add(f"`{entity!r}` is not an Entity", at=f"entity[{i}]")
         for i, feature in enumerate(self.features):
-            if not isinstance(feature, Feature | Aggregate):
+            if not isinstance(feature, Declared):
                 problems.add(
                     f"`{feature!r}` is not a feature",
                     at=f"features[{i}]",
-                    hint="use gn.Feature or an aggregate such as gn.count",
+                    hint="use gn.Feature, an aggregate such as gn.count, or gn.label",
                 )
         if self.source is not None and not isinstance(self.source, Source):
             problems.add(
@@ -156,7 +157,7 @@ class FeatureGroup(Definition):
             problems.add("a group needs at least one feature", at="features")
         if 0 < len(columns) < len(self.features):
             problems.add(
-                "a group has either columns or aggregates, not both",
+                "a group has either columns or aggregates and labels, not both",
                 at="features",
                 hint="make two groups on the same source",
             )
@@ -188,20 +189,20 @@ class FeatureGroup(Definition):
         if self.timestamp_column:
             taken[self.timestamp_column] = "the time column"
         for i, feature in enumerate(self.features):
-            for name in [feature.name] if isinstance(feature, Feature) else [n for n, _ in feature.names()]:
+            for name in _outputs(feature):
                 if name in taken:
                     problems.add(
                         f"`{name}` is also {taken[name]}",
                         at=f"features[{i}]",
                         hint="give it another name"
-                        if isinstance(feature, Feature)
+                        if not isinstance(feature, Aggregate)
                         else f'give it another name: name="{feature.base_name}_2"',
                     )
                 taken.setdefault(name, f"features[{i}]")
 
     @property
     def kind(self) -> Literal["state", "event"]:
-        return "event" if any(isinstance(f, Aggregate) for f in self.features) else "state"
+        return "event" if any(isinstance(f, Aggregate | Label) for f in self.features) else "state"
 
     @property
     def ref(self) -> str:
@@ -240,17 +241,20 @@ class FeatureGroup(Definition):
 
     @property
     def feature_names(self) -> tuple[str, ...]:
-        """The names of all its features, in order."""
-        names: list[str] = []
-        for feature in self.features:
-            names.extend([feature.name] if isinstance(feature, Feature) else [n for n, _ in feature.names()])
-        return tuple(names)
+        """The names of all its features, in order; labels are none."""
+        return tuple(n for f in self.features if not isinstance(f, Label) for n in _outputs(f))
+
+    @property
+    def label_names(self) -> tuple[str, ...]:
+        """The names of all its labels, in order."""
+        return tuple(f.name for f in self.features if isinstance(f, Label))
 
     def __getitem__(self, feature: str) -> Selection:
-        """Select one feature. Raises: NotFound with the nearest name."""
+        """Select one feature or label. Raises: NotFound with the nearest name."""
         return _select(self, feature, "", ())
 
     def __iter__(self) -> Iterator[Selection]:
+        """Every feature; labels are asked for by name, so that none gets among the features unnoticed."""
         return (self[name] for name in self.feature_names)
 
     def renamed(self, prefix: str = "", keys: Mapping[str, str] | None = None) -> Role:
@@ -262,9 +266,26 @@ class FeatureGroup(Definition):
         return Role(self, prefix, tuple((keys or {}).items()))
 
 
+Declared = Feature | Aggregate | Label
+
+
+def _outputs(feature: Feature | Aggregate | Label) -> list[str]:
+    """The names of the columns that it makes."""
+    if isinstance(feature, Aggregate):
+        return [name for name, _ in feature.names()]
+    return [feature.name, feature.name + MATURE] if isinstance(feature, Label) else [feature.name]
+
+
+def _is_labels(features: Any) -> bool:
+    """Whether there are labels and nothing else, so that there is nothing to keep online."""
+    given = features if isinstance(features, list | tuple) else [features]
+    return bool(given) and all(isinstance(f, Label) for f in given)
+
+
 def _select(group: FeatureGroup, feature: str, prefix: str, keys: tuple[tuple[str, str], ...]) -> Selection:
-    if feature not in group.feature_names:
-        complain(not_found("Feature", str(feature), group.feature_names, at=f"group {group.name}"))
+    known = (*group.feature_names, *group.label_names)
+    if feature not in known:
+        complain(not_found("Feature", str(feature), known, at=f"group {group.name}"))
     return Selection(group, feature, prefix, keys)
 
 
@@ -306,6 +327,11 @@ class Selection(Definition):
 
     def __repr__(self) -> str:
         return f"Selection({self.group.ref}:{self.feature}{f' as {self.name}' if self.prefix else ''})"
+
+    @property
+    def is_label(self) -> bool:
+        """Whether it looks forward from t."""
+        return self.feature in self.group.label_names
 
     @property
     def name(self) -> str:

@@ -127,6 +127,12 @@ def on_demand(
                     at=f"inputs[{i}]",
                     hint='use group["feature"] or gn.Request(name, dtype)',
                 )
+            elif isinstance(given, Selection) and given.is_label:
+                problems.add(
+                    f"`{given.group.ref}:{given.feature}` is a label",
+                    at=f"inputs[{i}]",
+                    hint="a feature that is made of a label knows what it shall foretell",
+                )
         if problems.found:
             problems.done()
         names = [given.name for given in inputs]

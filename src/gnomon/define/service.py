@@ -14,6 +14,8 @@ from gnomon.define.ondemand import OnDemand
 class FeatureService(Definition):
     """What a model asks for: selections, whole groups or roles, and on-demand features, in order.
 
+    A whole group is all its features; its labels are chosen by name, and come with training sets alone.
+
     Raises: DefinitionError with all problems at once. Two outputs of one name are an error here unless
     `full_names=True` tells them apart when asked for; then they are reported at that time.
     """
@@ -41,7 +43,15 @@ class FeatureService(Definition):
         chosen: list[Selection | OnDemand] = []
         for i, given in enumerate(features):
             if isinstance(given, FeatureGroup | Role):
-                chosen.extend(given)
+                whole = list(given)
+                chosen.extend(whole)
+                if not whole:
+                    group = given.group if isinstance(given, Role) else given
+                    problems.add(
+                        f"group `{group.name}` has only labels, which are chosen by name",
+                        at=f"features[{i}]",
+                        hint=f'such as {group.name}["{group.label_names[0]}"]' if group.label_names else None,
+                    )
             elif isinstance(given, Selection | OnDemand):
                 chosen.append(given)
             else:

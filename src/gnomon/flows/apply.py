@@ -9,6 +9,7 @@ from typing import Any
 from gnomon.abc.source import SourceReader
 from gnomon.define.collect import Collected, collect, collect_with_problems
 from gnomon.define.group import FeatureGroup, Selection
+from gnomon.define.label import MATURE
 from gnomon.define.ondemand import OnDemand
 from gnomon.errors import BreakingChange, DefinitionError, GnomonError, Gone, Problem, counted
 from gnomon.events import Applied, Step, emit
@@ -220,7 +221,8 @@ def _collisions(collected: Collected) -> Iterator[Problem]:
         owners: dict[str, str] = {}
         for i, one in enumerate(service.features):
             if isinstance(one, Selection):
-                names, owner = [one.name], f"{one.group.ref}:{one.feature}"
+                ends = ("", MATURE) if one.is_label else ("",)
+                names, owner = [one.name + end for end in ends], f"{one.group.ref}:{one.feature}"
             else:
                 names, owner = [name for name, _ in one.returns], one.ref
             for name in names:

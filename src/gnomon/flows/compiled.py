@@ -22,7 +22,7 @@ from gnomon.flows.fields import Needed, needed_fields
 from gnomon.flows.online import EPOCH, Table, keys_of, lane_name, read_document
 from gnomon.flows.project import Project
 from gnomon.flows.question import Instants
-from gnomon.flows.request import Job, Request, literal
+from gnomon.flows.request import Job, Request, literal, served
 from gnomon.online.program import Program, make_program
 from gnomon.plan.keys import Encode, part_encoder
 from gnomon.plan.layout import NONE, Output
@@ -70,7 +70,11 @@ class Compiled:
 
 
 def compile_request(project: Project, request: Request, full_names: bool) -> Compiled:
-    """Read what is true of each group online, and make the programs."""
+    """Read what is true of each group online, and make the programs.
+
+    Raises: UsageError for a label that is asked for by name.
+    """
+    request = served(request)
     epoch = project.online.get_meta(EPOCH)
     ready = tuple(_make_ready(project.online, job) for job in request.jobs)
     where: dict[str, tuple[int, int]] = {}

@@ -8,11 +8,12 @@ from typing import Any
 
 import msgspec
 
-from gnomon.define.aggregate import Aggregate, Window
+from gnomon.define.aggregate import Aggregate
 from gnomon.define.collect import KINDS, LABELS, Kind, Registered, kind_of, ref_of, references
 from gnomon.define.entity import Entity
 from gnomon.define.feature import Feature
 from gnomon.define.group import FeatureGroup, Selection
+from gnomon.define.label import Label
 from gnomon.define.ondemand import OnDemand
 from gnomon.define.service import FeatureService
 from gnomon.define.source import FileSource, Source, SQLSource
@@ -149,7 +150,8 @@ def _what(definition: Registered) -> str:
         return f"query on {redacted(definition.url)}"
     if isinstance(definition, FeatureGroup):
         place = f"on {definition.source_name}" if definition.source is not None else "cached"
-        return f"{definition.kind} group {place}, {counted(len(definition.feature_names), 'feature')}"
+        labels = f", {counted(n, 'label')}" if (n := len(definition.label_names)) else ""
+        return f"{definition.kind} group {place}, {counted(len(definition.feature_names), 'feature')}{labels}"
     if isinstance(definition, OnDemand):
         return f"{', '.join(name for name, _ in definition.returns)} from {', '.join(definition.input_names)}"
     if isinstance(definition, FeatureService):
@@ -212,9 +214,12 @@ def _lines(snapshot: Snapshot, definition: Registered) -> Iterator[Line]:
             if isinstance(feature, Feature):
                 how = f"newest {feature.expr or feature.name}" + _default(feature.default)
                 yield Line(feature.name, dtype_text(feature.dtype), how, feature.description)
+            elif isinstance(feature, Label):
+                yield Line(feature.name, types.get(feature.name, ""), _label(feature))
             else:
                 for name, window in feature.names():
-                    yield Line(name, types.get(name, ""), _aggregate(feature, window))
+                    when = f"in {window.text}" if window is not None else "of all rows before"
+                    yield Line(name, types.get(name, ""), _aggregate(feature, when))
     elif isinstance(definition, OnDemand):
         for name, returned in definition.returns:
             yield Line(name, dtype_text(returned), f"from {', '.join(definition.input_names)}")
@@ -222,7 +227,8 @@ def _lines(snapshot: Snapshot, definition: Registered) -> Iterator[Line]:
         for chosen in definition.features:
             if isinstance(chosen, Selection):
                 known = _types(snapshot, chosen.group).get(chosen.feature, "")
-                yield Line(chosen.name, known, f"{chosen.group.ref}:{chosen.feature}{_role(chosen)}")
+                kind = ", label" if chosen.is_label else ""
+                yield Line(chosen.name, known, f"{chosen.group.ref}:{chosen.feature}{_role(chosen)}{kind}")
             else:
                 for name, returned in chosen.returns:
                     yield Line(name, dtype_text(returned), f"on demand by {chosen.ref}")
@@ -234,10 +240,16 @@ def _types(snapshot: Snapshot, group: FeatureGroup) -> dict[str, str]:
         layout = make_layout(group, snapshot.columns(group.name, group.version) or {})
     except DefinitionError:  # stored without columns
         return {}
-    return {output.name: dtype_text(output.dtype) for output in layout.outputs}
+    return {name: dtype_text(output.dtype) for name, output in layout.by_name.items()}
 
 
-def _aggregate(given: Aggregate, window: Window | None) -> str:
+def _label(given: Label) -> str:
+    late = f" and {show_duration(given.lateness)} more" if given.lateness else ""
+    forward = _aggregate(given.aggregate, f"in the next {given.window.text}")
+    return f"label: {forward}, once the source is complete up to then{late}"
+
+
+def _aggregate(given: Aggregate, when: str) -> str:
     of = given.column or (f"({given.expr})" if given.expr else "")
     details = [
         f"k={given.k}" if given.k is not None else "",
@@ -248,7 +260,7 @@ def _aggregate(given: Aggregate, window: Window | None) -> str:
     text = f"{given.function}({', '.join(part for part in (of, *details) if part)})"
     if given.where:
         text += f" where {given.where}"
-    text += f" in {window.text}" if window is not None else " of all rows before"
+    text += f" {when}"
     if given.offset:
         text += f", ending {show_duration(given.offset)} before"
     if given.limit is not None:

@@ -16,7 +16,9 @@ def how(layout: Layout, output: Output) -> str:
     if output.where != NONE:
         text += f" where {layout.inputs[output.where].text}"
     end = f"t - {show_duration(output.offset)}" if output.offset else "t"
-    if output.window != NONE:
+    if layout.forward:
+        text += f" in [t, t + {show_duration(output.window)}), by the latest knowledge"
+    elif output.window != NONE:
         text += f" in [{end} - {show_duration(output.window)}, {end})"
     else:
         text += f" of all rows before {end}"

@@ -7,30 +7,36 @@ The same request serves a training set and an online answer; it is made once and
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import Any
+from typing import Any, Literal
 
 import polars as pl
 
 from gnomon.define.expressions import columns_of
 from gnomon.define.group import FeatureGroup, Role, Selection
+from gnomon.define.label import MATURE
 from gnomon.define.ondemand import OnDemand
 from gnomon.define.ondemand import Request as RequestField
 from gnomon.define.service import FeatureService
 from gnomon.errors import REGISTERING, NotFound, UsageError, counted, not_found
 from gnomon.flows.project import Project
+from gnomon.plan.keys import as_key
 from gnomon.plan.layout import Layout, Output
+from gnomon.plan.normal import key
 from gnomon.registry.snapshot import Snapshot
 from gnomon.types import DType
 
 Ident = str
 """What a value is called inside a request: unique, whatever it is called outside."""
 
+Part = Literal["feature", "label", "mature"]
+"""What a column is in a training set; `mature` tells of a label whether its window is over."""
+
 
 @dataclass(frozen=True)
 class Job:
-    """Features of one group for one choice of key columns."""
+    """Features, or labels, of one group for one choice of key columns."""
 
     group: FeatureGroup
     layout: Layout
@@ -38,6 +44,13 @@ class Job:
     """The columns of the spine that hold the key, in the order of the group's keys."""
     outputs: tuple[Output, ...]
     idents: tuple[Ident, ...]
+
+    def keys_of(self, spine: pl.DataFrame) -> pl.DataFrame:
+        """The keys of a spine's rows, as `__k0 …` in the entity's types."""
+        return spine.select(
+            as_key(pl.col(column), spine.schema[column], dtype).alias(key(i))
+            for i, (column, (_, dtype)) in enumerate(zip(self.key_columns, self.layout.keys, strict=True))
+        )
 
     @cached_property
     def request_columns(self) -> tuple[str, ...]:
@@ -77,6 +90,7 @@ class Column:
     dtype: DType
     described: str
     """Names it in messages: `group:feature`."""
+    part: Part = "feature"
 
 
 @dataclass(frozen=True)
@@ -91,6 +105,7 @@ class Request:
     """Request values that on-demand functions need."""
     label: str
     """The service's name, or the number of features."""
+    of_service: bool = False
 
     def names(self, full_names: bool, taken: Iterable[str] = ()) -> list[str]:
         """The output names.
@@ -131,7 +146,7 @@ def resolve_request(project: Project, snapshot: Snapshot, features: Any) -> Requ
 
     Raises: NotFound with the nearest name.
     """
-    chosen, label = _chosen(snapshot, features)
+    chosen, label, of_service = _chosen(snapshot, features)
     builder = _Builder(project, snapshot)
     columns: list[Column] = []
     for one in chosen:
@@ -143,15 +158,37 @@ def resolve_request(project: Project, snapshot: Snapshot, features: Any) -> Requ
         columns=tuple(columns),
         fields=tuple(builder.fields.items()),
         label=label,
+        of_service=of_service,
     )
 
 
-def _chosen(snapshot: Snapshot, features: Any) -> tuple[Sequence[Selection | OnDemand], str]:
+def served(request: Request) -> Request:
+    """What of a request can be asked online: all but the labels of a service, which lie in the future of t.
+
+    Raises: UsageError for a label that is asked for by name, and where nothing remains.
+    """
+    labels = [column for column in request.columns if column.part == "label"]
+    if not labels:
+        return request
+    if not request.of_service or not any(column.part == "feature" for column in request.columns):
+        raise UsageError(
+            f"`{labels[0].described}` is a label: it looks forward from t, and cannot be known online",
+            hint="ask for it in a training set: get_historical_features; of a service, labels are left out online",
+        )
+    return replace(
+        request,
+        jobs=tuple(job for job in request.jobs if not job.layout.forward),
+        columns=tuple(column for column in request.columns if column.part == "feature"),
+    )
+
+
+def _chosen(snapshot: Snapshot, features: Any) -> tuple[Sequence[Selection | OnDemand], str, bool]:
+    """What is asked for, what it is called, and whether it is a service."""
     if isinstance(features, FeatureService):
         features = features.ref
     if isinstance(features, str) and ":" not in features:
         service = _service(snapshot, features)
-        return service.features, service.ref
+        return service.features, service.ref, True
     if isinstance(features, str | Selection | OnDemand | FeatureGroup | Role):
         features = [features]
     if not isinstance(features, Iterable):
@@ -166,7 +203,7 @@ def _chosen(snapshot: Snapshot, features: Any) -> tuple[Sequence[Selection | OnD
         raise UsageError(
             "no features asked for", hint='give a service, its name, or a list of "group:feature"'
         )
-    return chosen, counted(len(chosen), "feature")
+    return chosen, counted(len(chosen), "feature"), False
 
 
 def _service(snapshot: Snapshot, name: str) -> FeatureService:
@@ -179,7 +216,7 @@ def _service(snapshot: Snapshot, name: str) -> FeatureService:
             if group.name == bare:
                 raise NotFound(
                     f"`{name}` is a feature group, not a service",
-                    hint=f"ask for its features: `{bare}:{group.feature_names[0]}`",
+                    hint=f"ask for its features: `{bare}:{(*group.feature_names, *group.label_names)[0]}`",
                 ) from None
         if any(ref.partition("@")[0] == bare for ref in snapshot.refs("on_demand")):
             raise NotFound(
@@ -208,7 +245,7 @@ def _registered(snapshot: Snapshot, one: Any) -> list[Selection | OnDemand]:
         functions = snapshot.refs("on_demand")
         if any(ref == name or ref.partition("@")[0] == name for ref in functions):
             return [snapshot.on_demand(name)]
-        known = [f"{g.name}:{f}" for g in snapshot.groups() for f in g.feature_names]
+        known = [f"{g.name}:{f}" for g in snapshot.groups() for f in (*g.feature_names, *g.label_names)]
         raise not_found("Feature", one, known, first=REGISTERING)
     raise UsageError(f"`{one!r}` is not a feature", hint='write "group:feature", or give group["feature"]')
 
@@ -221,21 +258,30 @@ class _Builder:
         self.snapshot = snapshot
         self.steps: dict[str, Step] = {}
         self.fields: dict[str, DType] = {}
-        self._jobs: dict[tuple[str, tuple[str, ...]], dict[Ident, Output]] = {}
+        self._jobs: dict[tuple[str, tuple[str, ...], bool], dict[Ident, Output]] = {}
         self._groups: dict[str, tuple[FeatureGroup, Layout]] = {}
 
     def jobs(self) -> tuple[Job, ...]:
-        return tuple(
-            Job(*self._groups[ref], keys, tuple(outputs.values()), tuple(outputs))
-            for (ref, keys), outputs in self._jobs.items()
-        )
+        made = []
+        for (ref, keys, forward), outputs in self._jobs.items():
+            group, layout = self._groups[ref]
+            chosen = layout.labels if forward else layout
+            assert chosen is not None
+            made.append(Job(group, chosen, keys, tuple(outputs.values()), tuple(outputs)))
+        return tuple(made)
 
     def add(self, one: Selection | OnDemand) -> list[Column]:
         if isinstance(one, Selection):
             ident, output = self._feature(one)
             role = f" by {', '.join(column for _, column in one.keys)}" if one.keys else ""
             described = f"{one.group.ref}:{one.feature}{role}" + (f" (as {one.name})" if one.prefix else "")
-            return [Column(ident, one.name, one.full_name, output.dtype, described)]
+            if not one.is_label:
+                return [Column(ident, one.name, one.full_name, output.dtype, described)]
+            names = one.name + MATURE, one.full_name + MATURE
+            return [
+                Column(ident, one.name, one.full_name, output.dtype, described, "label"),
+                Column(ident + MATURE, *names, pl.Boolean(), f"{described}, whether it is mature", "mature"),
+            ]
         step = self._step(one)
         return [
             Column(ident, name, name, dtype, f"{one.ref}:{name}")
@@ -251,7 +297,7 @@ class _Builder:
         keys = tuple(renamed.get(name, name) for name in layout.key_names)
         ident = f"{group.ref}:{one.feature}[{','.join(keys)}]"
         output = layout.by_name[one.feature]
-        self._jobs.setdefault((group.ref, keys), {})[ident] = output
+        self._jobs.setdefault((group.ref, keys, one.is_label), {})[ident] = output
         return ident, output
 
     def _step(self, on_demand: OnDemand) -> Step:

@@ -16,10 +16,11 @@ from gnomon.errors import DataError, UsageError, nearest
 from gnomon.events import Retrieved, emit
 from gnomon.flows import ondemand
 from gnomon.flows.fields import Fields, needed_fields, own_rows
+from gnomon.flows.labels import Labelled, answer_labels
 from gnomon.flows.project import Project
 from gnomon.flows.read import Origin, Reading, plan_reading, telling
 from gnomon.flows.request import Ident, Job, Request, with_default
-from gnomon.plan.keys import as_key, check_whole
+from gnomon.plan.keys import check_whole
 from gnomon.plan.normal import ROW, key, lane, micros
 from gnomon.time import NEVER, argument, stopwatch
 from gnomon.types import DType, dtype_text, is_instant
@@ -39,6 +40,8 @@ class Question:
     names: list[str]
     fields: Fields
     """The spine's columns that are request values, in the types that are wanted of them."""
+    complete_until: int | None = None
+    """Until when the sources of labels are said to be complete; None: each up to its greatest known_at."""
 
 
 @dataclass
@@ -48,6 +51,7 @@ class Computed:
     frame: pl.DataFrame
     readings: dict[str, Reading] = field(default_factory=dict)
     ties: dict[str, int] = field(default_factory=dict)
+    labelled: list[Labelled] = field(default_factory=list)
     seconds: float = 0.0
 
 
@@ -66,7 +70,12 @@ def read_as_of(value: object) -> AsOf:
 
 
 def check_spine(
-    spine: pl.DataFrame, request: Request, timestamp: str, as_of: AsOf, full_names: bool
+    spine: pl.DataFrame,
+    request: Request,
+    timestamp: str,
+    as_of: AsOf,
+    full_names: bool,
+    complete_until: int | None = None,
 ) -> Question:
     """Check a spine before any data is read.
 
@@ -77,7 +86,7 @@ def check_spine(
         _check_keys(spine, job)
     fields = needed_fields(request).of_spine(spine)
     names = request.names(full_names, spine.columns)
-    return Question(spine, timestamp, t, as_of, request, names, fields)
+    return Question(spine, timestamp, t, as_of, request, names, fields, complete_until)
 
 
 def _times(spine: pl.DataFrame, timestamp: str) -> cols.Words:
@@ -145,7 +154,14 @@ def compute(project: Project, question: Question) -> Computed:
     elapsed = stopwatch()
     done = Computed(question.spine)
     values: dict[Ident, pl.Series] = {}
+    now = project.clock()
     for job in question.request.jobs:
+        if job.layout.forward:
+            labelled = answer_labels(project, job, question.spine, question.t, now, question.complete_until)
+            done.labelled.append(labelled)
+            done.readings[job.layout.ref] = labelled.reading
+            values.update(labelled.values)
+            continue
         found, reading = answer_job(project, question, job)
         done.readings[job.layout.ref] = reading
         done.ties[job.layout.ref] = done.ties.get(job.layout.ref, 0) + found.ties
@@ -177,10 +193,7 @@ def answer_job(project: Project, question: Question, job: Job) -> tuple[Answer, 
     keys = [key(i) for i in range(len(layout.keys))]
     own = [lane(i) for i in job.request_inputs]
     questions = spine.select(
-        *(
-            as_key(pl.col(column), spine.schema[column], dtype).alias(name)
-            for name, column, (_, dtype) in zip(keys, job.key_columns, layout.keys, strict=True)
-        ),
+        *job.keys_of(spine),
         *own_rows(job, question.fields, len(spine)),
         pl.Series(_ASKED, t),
     )

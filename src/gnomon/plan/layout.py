@@ -10,8 +10,8 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
-from dataclasses import dataclass
-from functools import cached_property
+from dataclasses import dataclass, replace
+from functools import cached_property, partial
 from typing import Any, Literal
 
 import polars as pl
@@ -21,6 +21,7 @@ from gnomon.define.base import Problems
 from gnomon.define.expressions import Columns, columns_of, columns_read, dtype_of, typed
 from gnomon.define.feature import Feature
 from gnomon.define.group import FeatureGroup
+from gnomon.define.label import Label
 from gnomon.errors import nearest
 from gnomon.types import DType, dtype_text, finer_than_micros, is_instant, is_nested
 
@@ -73,6 +74,8 @@ class Output:
     distinct: bool = False
     include_request: bool = False
     default: Any = None
+    lateness: int = 0
+    """Of a label: microseconds by which the source must be complete beyond its window's end."""
 
     @property
     def inputs(self) -> set[int]:
@@ -107,6 +110,10 @@ class Layout:
     cached: bool
     types: tuple[tuple[str, DType], ...] = ()
     """All raw columns that are read (keys, times, id and content) with the types in which they are read."""
+    forward: bool = False
+    """Whether its outputs are labels: their windows begin at t, and end at t + window."""
+    labels: Layout | None = None
+    """The group's labels: the same rows, with inputs of their own, so that none of them is kept online."""
 
     @property
     def ref(self) -> str:
@@ -114,7 +121,9 @@ class Layout:
 
     @cached_property
     def by_name(self) -> dict[str, Output]:
-        return {output.name: output for output in self.outputs}
+        """Its features, and its labels."""
+        labels = self.labels.outputs if self.labels is not None else ()
+        return {output.name: output for output in (*self.outputs, *labels)}
 
     @property
     def key_names(self) -> tuple[str, ...]:
@@ -130,7 +139,7 @@ class Layout:
             return self.settling_delay
         spans = [output.span for output in self.outputs]
         known = [s for s in spans if s is not None]
-        return None if len(known) < len(spans) else max(known) + self.settling_delay
+        return None if len(known) < len(spans) else max(known, default=0) + self.settling_delay
 
     @cached_property
     def row_digest(self) -> str:
@@ -144,6 +153,9 @@ class Layout:
         parts += [self.event_id or "", str(self.lag), repr([(n, dtype_text(d)) for n, d in self.columns])]
         parts += [f"{i.text}:{dtype_text(i.dtype)}" for i in self.inputs]
         return hashlib.sha256("\0".join(parts).encode()).hexdigest()[:16]
+
+
+Inputs = dict[tuple[str | None, str | None, str], Input]
 
 
 def make_layout(group: FeatureGroup, schema: Mapping[str, DType]) -> Layout:
@@ -167,9 +179,12 @@ def make_layout(group: FeatureGroup, schema: Mapping[str, DType]) -> Layout:
                 else "declare the source's type in the entity",
             )
     _check_times(group, find, problems)
-    inputs: dict[tuple[str | None, str | None, str], Input] = {}
+    inputs: Inputs = {}
+    label_inputs: Inputs = {}
 
-    def use(column: str | None, expr: str | None, at: str, declared: DType | None = None) -> int:
+    def use(
+        column: str | None, expr: str | None, at: str, declared: DType | None = None, into: Inputs = inputs
+    ) -> int:
         """The position of an input, entered once; NONE if it has a problem."""
         if expr is None:
             dtype = find(column or "", "column", at)
@@ -206,10 +221,11 @@ def make_layout(group: FeatureGroup, schema: Mapping[str, DType]) -> Layout:
             else Input(None, expr, dtype, columns_read(expr, known))
         )
         at_key = (made.column, made.expr, dtype_text(dtype))
-        inputs.setdefault(at_key, made)
-        return list(inputs).index(at_key)
+        into.setdefault(at_key, made)
+        return list(into).index(at_key)
 
     outputs: list[Output] = []
+    labels: list[Output] = []
     for i, feature in enumerate(group.features):
         at = f"features[{i}]"
         if isinstance(feature, Feature):
@@ -218,18 +234,22 @@ def make_layout(group: FeatureGroup, schema: Mapping[str, DType]) -> Layout:
                 outputs.append(
                     Output(feature.name, "column", feature.dtype, input=position, default=feature.default)
                 )
+        elif isinstance(feature, Label):
+            used = partial(use, into=label_inputs)
+            made = _aggregate_outputs(feature.aggregate, at, used, label_inputs, problems)
+            labels.extend(replace(o, name=feature.name, lateness=feature.lateness) for o in made)
         else:
             outputs.extend(_aggregate_outputs(feature, at, use, inputs, problems))
     for output in outputs:
         _check_default(output, problems)
     raw: set[str] = set()
-    for made in inputs.values():
-        raw.update([made.column] if made.column is not None else columns_of(made.expr or ""))
+    for given in (*inputs.values(), *label_inputs.values()):
+        raw.update([given.column] if given.column is not None else columns_of(given.expr or ""))
     problems.done()
     event_id = group.event_id_column
     times = (group.timestamp_column or "", group.known_at_column, event_id)
     read = dict.fromkeys([*group.key_names, *(c for c in times if c is not None), *sorted(raw)])
-    return Layout(
+    layout = Layout(
         name=group.name,
         version=group.version,
         kind=group.kind,
@@ -247,6 +267,13 @@ def make_layout(group: FeatureGroup, schema: Mapping[str, DType]) -> Layout:
         cached=group.source is None,
         types=tuple((name, known[name]) for name in read),
     )
+    if not labels:
+        return layout
+    # What has not settled yet is the features' affair: a label is told by the latest knowledge.
+    forward = replace(
+        layout, inputs=tuple(label_inputs.values()), outputs=tuple(labels), settling_delay=0, forward=True
+    )
+    return replace(layout, labels=forward)
 
 
 def declared_types(group: FeatureGroup, schema: Mapping[str, DType]) -> dict[str, DType]:

@@ -19,6 +19,7 @@ from gnomon.define.collect import LABELS, Kind, Registered, kind_of, ref_of
 from gnomon.define.entity import Entity
 from gnomon.define.feature import Feature
 from gnomon.define.group import FeatureGroup, Selection
+from gnomon.define.label import Label
 from gnomon.define.ondemand import OnDemand, Request, source_hash
 from gnomon.define.service import FeatureService
 from gnomon.define.source import FileSource, Source, SQLSource
@@ -110,11 +111,18 @@ class _Aggregate(_Strict, frozen=True, kw_only=True, omit_defaults=True, tag_fie
     q: float | None = None
 
 
+class _Label(_Strict, frozen=True, kw_only=True, tag_field="type", tag="label"):
+    aggregate: _Aggregate
+    """Its one window is the label's."""
+    name: str
+    lateness: int
+
+
 class _Group(_Document, frozen=True, kw_only=True):
     version: int
     entities: tuple[str, ...]
     source: str | None
-    features: tuple[_Column | _Aggregate, ...]
+    features: tuple[_Column | _Aggregate | _Label, ...]
     max_age: int | None
     settling_delay: int
     timestamp: str | None
@@ -259,17 +267,24 @@ def _encode_group(
     )
 
 
-def _encode_feature(feature: Feature | Aggregate, at: str) -> _Column | _Aggregate:
-    default = to_json(feature.default, f"{at}.default")
-    if isinstance(feature, Feature):
-        return _Column(
-            name=feature.name,
-            dtype=dtype_text(feature.dtype),
-            expr=feature.expr,
-            default=default,
-            description=feature.description,
-            tags=feature.tags,  # type: ignore[arg-type]
+def _encode_feature(feature: Feature | Aggregate | Label, at: str) -> _Column | _Aggregate | _Label:
+    if isinstance(feature, Label):
+        return _Label(
+            aggregate=_encode_aggregate(feature.aggregate, at), name=feature.name, lateness=feature.lateness
         )
+    if isinstance(feature, Aggregate):
+        return _encode_aggregate(feature, at)
+    return _Column(
+        name=feature.name,
+        dtype=dtype_text(feature.dtype),
+        expr=feature.expr,
+        default=to_json(feature.default, f"{at}.default"),
+        description=feature.description,
+        tags=feature.tags,  # type: ignore[arg-type]
+    )
+
+
+def _encode_aggregate(feature: Aggregate, at: str) -> _Aggregate:
     return _Aggregate(
         function=feature.function,
         column=feature.column,
@@ -278,7 +293,7 @@ def _encode_feature(feature: Feature | Aggregate, at: str) -> _Column | _Aggrega
         where=feature.where,
         limit=feature.limit,
         offset=feature.offset,
-        default=default,
+        default=to_json(feature.default, f"{at}.default"),
         include_request=feature.include_request,
         name=feature.name,
         k=feature.k,
@@ -414,17 +429,23 @@ def _times(document: _Source) -> dict[str, Any]:
     }
 
 
-def _decode_feature(document: _Column | _Aggregate, at: str) -> Feature | Aggregate:
+def _decode_feature(document: _Column | _Aggregate | _Label, at: str) -> Feature | Aggregate | Label:
+    if isinstance(document, _Label):
+        return Label(_decode_aggregate(document.aggregate, at), document.name, document.lateness)
+    if isinstance(document, _Aggregate):
+        return _decode_aggregate(document, at)
+    return Feature(
+        document.name,
+        _dtype(document.dtype, f"{at}.dtype"),
+        document.expr,
+        from_json(document.default, f"{at}.default"),
+        document.description,
+        document.tags,
+    )
+
+
+def _decode_aggregate(document: _Aggregate, at: str) -> Aggregate:
     default = from_json(document.default, f"{at}.default")
-    if isinstance(document, _Column):
-        return Feature(
-            document.name,
-            _dtype(document.dtype, f"{at}.dtype"),
-            document.expr,
-            default,
-            document.description,
-            document.tags,
-        )
     fields = {name: getattr(document, name) for name in document.__struct_fields__}
     windows = tuple(Window(w.length, w.text) for w in document.windows)
     return Aggregate(**fields | {"default": default, "windows": windows})

@@ -9,7 +9,7 @@ effect:
     * source: `timestamp`, `known_at`, `event_id`, `lag`, `query`
     * group: the keys of its entities, `max_age`, `settling_delay`, cached ↔ source, another source with other
       times; of a cached group `timestamp`, `known_at`, `event_id`, `lag`, the type of a column in `schema`
-    * feature: removed (another window is another name), or any of its properties but text; the type of an
+    * feature, label: removed (another window is another name), or any of its properties but text; the type of an
       aggregate's result, which comes from the source
     * on-demand: `inputs`, the function's code, an output removed, moved or of another type
     * service: an output removed, moved, or standing for something else
@@ -47,6 +47,7 @@ from gnomon.define.entity import Entity
 from gnomon.define.expressions import parse
 from gnomon.define.feature import Feature
 from gnomon.define.group import FeatureGroup, Selection
+from gnomon.define.label import Label
 from gnomon.define.ondemand import OnDemand, Request
 from gnomon.define.service import FeatureService
 from gnomon.define.source import Source
@@ -84,11 +85,12 @@ EFFECTS: dict[str, dict[str, Effect]] = {
         ),
         "meaning",
     ),
+    "label": {"lateness": "meaning"},
     "on_demand": {"source_hash": "meaning", "module": "free", "qualname": "free", **_TEXT},
 }  # fmt: skip
 """The effect of each property that is compared as a whole; the others have functions of their own below."""
 
-_DURATIONS = frozenset({"max_age", "settling_delay", "lag", "offset"})
+_DURATIONS = frozenset({"max_age", "settling_delay", "lag", "offset", "lateness"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,8 +136,10 @@ def source_details(old: Source, new: Source) -> Iterator[Detail]:
     yield from _properties("source", old, new)
 
 
-def summary(feature: Feature | Aggregate) -> str:
+def summary(feature: Feature | Aggregate | Label) -> str:
     """A feature in a few words: `mean of dep_delay over 1h where cancelled = 0`."""
+    if isinstance(feature, Label):
+        return f"label: {summary(feature.aggregate)}, from t on"
     if isinstance(feature, Feature):
         return dtype_text(feature.dtype) + (f" = {feature.expr}" if feature.expr is not None else "")
     words = [feature.function]
@@ -186,11 +190,11 @@ def _schema(old: Mapping[str, Any], new: Mapping[str, Any]) -> Iterator[Detail]:
             yield Detail(f"schema `{name}`", before, after, "meaning" if before and after else "free")
 
 
-def _by_name(group: FeatureGroup) -> dict[str, Feature | Aggregate]:
+def _by_name(group: FeatureGroup) -> dict[str, Feature | Aggregate | Label]:
     """Every feature by its output's name, each aggregate with the one window of that output."""
-    named: dict[str, Feature | Aggregate] = {}
+    named: dict[str, Feature | Aggregate | Label] = {}
     for feature in group.features:
-        if isinstance(feature, Feature):
+        if not isinstance(feature, Aggregate):
             named[feature.name] = feature
         else:
             for name, window in feature.names():
@@ -199,7 +203,7 @@ def _by_name(group: FeatureGroup) -> dict[str, Feature | Aggregate]:
 
 
 def _features(
-    old: Mapping[str, Feature | Aggregate], new: Mapping[str, Feature | Aggregate]
+    old: Mapping[str, Feature | Aggregate | Label], new: Mapping[str, Feature | Aggregate | Label]
 ) -> Iterator[Detail]:
     for name, was in old.items():
         now = new.get(name)
@@ -208,12 +212,20 @@ def _features(
         elif type(was) is not type(now):
             yield Detail(f"feature `{name}`", summary(was), summary(now), "meaning")
         else:
-            kind = "feature" if isinstance(now, Feature) else "aggregate"
-            yield from _properties(kind, was, now, f"feature `{name}`: ")
+            yield from _feature(was, now, f"feature `{name}`: ")
     for name, added in new.items():
         if name not in old:
             yield Detail(f"feature `{name}`", None, summary(added))
     yield from _order("order of features", old, new, "free")
+
+
+def _feature(old: Any, new: Any, prefix: str) -> Iterator[Detail]:
+    """Differences of two features of one name and type."""
+    if isinstance(new, Label):
+        yield from _feature(old.aggregate, new.aggregate, prefix)
+        yield from _properties("label", old, new, prefix)
+    else:
+        yield from _properties("feature" if isinstance(new, Feature) else "aggregate", old, new, prefix)
 
 
 def _on_demand(old: OnDemand, new: OnDemand) -> Iterator[Detail]:

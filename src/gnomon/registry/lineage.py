@@ -15,6 +15,7 @@ from gnomon.define.collect import Collected
 from gnomon.define.expressions import columns_of
 from gnomon.define.feature import Feature
 from gnomon.define.group import FeatureGroup, Selection
+from gnomon.define.label import Label
 from gnomon.define.ondemand import OnDemand
 from gnomon.errors import not_found
 
@@ -112,8 +113,10 @@ def lineage(collected: Collected) -> Lineage:
     return Lineage(tuple(sorted(edges)))
 
 
-def columns_read(feature: Feature | Aggregate) -> Iterator[tuple[str, Via]]:
+def columns_read(feature: Feature | Aggregate | Label) -> Iterator[tuple[str, Via]]:
     """The raw columns that a feature reads from a row, and what they are to it."""
+    if isinstance(feature, Label):
+        feature = feature.aggregate
     column = feature.name if isinstance(feature, Feature) and feature.expr is None else None
     column = feature.column if isinstance(feature, Aggregate) else column
     if column is not None:
@@ -136,7 +139,7 @@ def _of_group(group: FeatureGroup) -> Iterator[Edge]:
     ]
     for feature in group.features:
         read = [*columns_read(feature), *((column, via) for column, via in shared if column is not None)]
-        names = [feature.name] if isinstance(feature, Feature) else [name for name, _ in feature.names()]
+        names = [name for name, _ in feature.names()] if isinstance(feature, Aggregate) else [feature.name]
         for name in names:
             target = Node("feature", f"{group.ref}:{name}")
             for column, via in read:

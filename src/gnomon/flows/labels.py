@@ -1,0 +1,106 @@
+"""Labels: an event group's aggregates over the rows from t on, by the latest knowledge, where their windows are over.
+
+A label at t is what its aggregate over a window of the same length is when asked at t + window, of all rows that
+are known at the time of the retrieval. It is *mature* once its source is complete up to t + window.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import polars as pl
+
+from gnomon import columns as cols
+from gnomon.abc.source import SourceReader
+from gnomon.define.label import MATURE
+from gnomon.engines.families import grouped
+from gnomon.engines.lanes import masked
+from gnomon.engines.part import Spine, answer
+from gnomon.engines.resolve import later
+from gnomon.flows.project import Project
+from gnomon.flows.read import Origin, Reading, plan_reading, telling
+from gnomon.flows.request import Ident, Job
+from gnomon.plan.layout import Layout
+from gnomon.plan.normal import complete, event_time, key, micros, raw_columns
+from gnomon.time import NEVER
+
+_T = "__asked"
+
+
+@dataclass(frozen=True)
+class Labelled:
+    """The labels of one group for a spine, and where they came from."""
+
+    job: Job
+    values: dict[Ident, pl.Series]
+    """Each label, null where it is not mature, and whether it is: its ident with `_mature` behind."""
+    reading: Reading
+    complete: int | None
+    """Up to when the source is complete; None if it has no row."""
+
+
+def answer_labels(
+    project: Project, job: Job, spine: pl.DataFrame, t: cols.Words, now: int, complete_until: int | None
+) -> Labelled:
+    """The labels of a group for the rows of a spine at times `t`, int64 µs.
+
+    `now`: rows known by then count. `complete_until`: until when the source is said to be complete; None: up to
+    its greatest known_at.
+
+    Raises: ComputeError, DataError, as features do.
+    """
+    reader = project.reader(job.group, job.layout)
+    reading = read_labels(reader, job, t, now)
+    keys = [key(i) for i in range(len(job.layout.keys))]
+    asked = job.keys_of(spine).with_columns(pl.Series(_T, t))
+
+    def work(rows: pl.DataFrame, part: pl.DataFrame) -> pl.DataFrame:
+        given, at = part.select(keys), cols.words(part[_T])
+        made: dict[str, pl.Series] = {}
+        for window, outputs in grouped(job.outputs, lambda output: output.window).items():
+            found = answer(job.layout, outputs, rows, Spine(given, later(at, window)), now)
+            made.update({column.name: column for column in found.columns})
+        return pl.DataFrame([made[output.name] for output in job.outputs])
+
+    with telling(job.layout.ref, Origin(reader, job.layout, reading.parts)):
+        found = project.engine.run(reading.frame, asked, keys, work, expected_rows=reader.expected_rows())
+        until = complete_until if complete_until is not None else completeness(reading.raw, job.layout, now)
+    values: dict[Ident, pl.Series] = {}
+    for ident, output in zip(job.idents, job.outputs, strict=True):
+        ok = is_mature(t, output.window + output.lateness, until)
+        values[ident] = masked(found[output.name], ok)
+        values[ident + MATURE] = pl.Series(output.name + MATURE, ok.view(np.bool_))
+    return Labelled(job, values, reading, until)
+
+
+def read_labels(reader: SourceReader, job: Job, t: cols.Words, now: int) -> Reading:
+    """What answering a group's labels reads: the rows from the first t to the end of the last window."""
+    windows = [output.window for output in job.outputs]
+    ends = later(np.array([t.min(), t.max()]) if len(t) else np.zeros(2, np.int64), min(windows))
+    last = later(ends[1:], max(windows) - min(windows))
+    return plan_reading(reader, job.layout, job.outputs, int(ends[0]), min(int(last[0]), NEVER - 1), now)
+
+
+def completeness(raw: pl.LazyFrame, layout: Layout, now: int) -> int | None:
+    """The greatest known_at, up to `now`, of a source's rows that take part; None if there is none.
+
+    What is dated beyond `now` says nothing of the rows before it.
+    """
+    schema = raw.collect_schema()
+    if layout.known_at is not None:
+        known = micros(pl.col(layout.known_at), schema[layout.known_at])
+    else:
+        time = event_time(layout, schema)
+        known = pl.when(time <= NEVER - layout.lag).then(time + layout.lag)
+    greatest = raw.filter(complete(layout)).select(known.alias(_T)).filter(pl.col(_T) <= now).max()
+    found = greatest.collect(engine="streaming")[_T][0]
+    return None if found is None else int(found)
+
+
+def is_mature(t: cols.Words, span: int, until: int | None) -> cols.Flags:
+    """Whether t + span is not after the source's completeness, uint8[n]. Times beyond int64 never are."""
+    if until is None:
+        return np.zeros(len(t), np.uint8)
+    end = later(t, span)
+    return ((end <= until) & (end < NEVER)).astype(np.uint8)
