@@ -32,11 +32,12 @@ _DEFINITIONS = (
     gn.SQLSource,
     gn.FeatureGroup,
     gn.Feature,
+    gn.label,
     gn.Request,
     gn.on_demand,
     gn.FeatureService,
 )
-_PARTS = (gn.Aggregate, gn.Window, gn.OnDemand, gn.Role, gn.Selection)
+_PARTS = (gn.Aggregate, gn.Window, gn.Label, gn.OnDemand, gn.Role, gn.Selection)
 _RESULTS = (
     Plan,
     Commit,

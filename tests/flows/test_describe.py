@@ -24,6 +24,7 @@ clicks = gn.FeatureGroup(
         gn.last_k("page", 3, windows=["1h"], limit=10, offset="10m"),
         gn.std("ms", ddof=0, default=0.0),
         gn.sum(expr="ms / 1000", windows=["7d"], name="seconds"),
+        gn.label(gn.mean("ms", where="page = 'home'"), "2d", lateness="6h"),
     ],
     owner="web",
     tags={"domain": "site"},
@@ -56,7 +57,7 @@ def test_list_tells_each_object_in_a_few_words(snapshot):
     told = {(s.kind, s.name): s.what for s in summaries(snapshot)}
     assert told["entity", "user"] == "key user"
     assert told["entity", "place"] == "key none (global)"
-    assert told["group", "clicks@1"] == "event group cached, 4 features"
+    assert told["group", "clicks@1"] == "event group cached, 4 features, 1 label"
     assert told["group", "account@2"] == "state group cached, 1 feature"
     assert told["service", "model@1"] == "5 features"
     assert [s.name for s in summaries(snapshot, "service")] == ["clicks@1", "model@1"]
@@ -69,6 +70,11 @@ def test_features_tell_how_they_are_made(snapshot):
         ("page_last_k_1h", "List(String)", "last_k(page, k=3) in 1h, ending 10m before, newest 10"),
         ("ms_std", "Float64", "std(ms, ddof=0) of all rows before, else 0.0"),
         ("seconds_7d", group.features[3].type, "sum((ms / 1000)) in 7d"),
+        (
+            "ms_mean_next_2d",
+            "Float64",
+            "label: mean(ms) where page = 'home' in the next 2d, once the source is complete up to then and 6h more",
+        ),
     ]
     assert group.features[3].type in ("Int64", "Float64")
 

@@ -9,6 +9,7 @@ import numpy as np
 import polars as pl
 
 from gnomon.engines.part import Spine, answer
+from gnomon.flows.labels import look_forward
 from gnomon.plan.layout import Layout, make_layout
 from gnomon.plan.normal import PART, key, lane, normalise
 from gnomon.testing.strategies import Case
@@ -39,3 +40,11 @@ def _spine(case: Case, layout: Layout) -> Spine:
     request = asked.select(layout.inputs[i].evaluate().alias(lane(i)) for i in sorted(own))
     t = np.array([instant(row["event_timestamp"]) for row in case.spine], np.int64)
     return Spine(keys, t, request)
+
+
+def foretold(case: Case, now: int) -> list[dict[str, Any]]:
+    """The labels' values by the rows known at `now`, mature or not: one dict a spine row."""
+    layout = make_layout(case.group, case.schema).labels
+    assert layout is not None
+    asked = _spine(case, layout)
+    return look_forward(layout, layout.outputs, _frame(case, layout), asked.keys, asked.t, now).to_dicts()

@@ -68,7 +68,7 @@ shop_notes = gn.FeatureGroup(
     known_at="seen",
     event_id="id",
     schema={"text": pl.String},
-    features=[gn.count("text", windows="1d")],
+    features=[gn.count("text", windows="1d"), gn.label(gn.count("text"), "7d", lateness="1h")],
     version=3,
     online=False,
 )

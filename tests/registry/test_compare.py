@@ -10,13 +10,18 @@ import pytest
 
 import gnomon as gn
 from gnomon.define.aggregate import Aggregate
+from gnomon.define.label import Label
 from gnomon.define.ondemand import OnDemand
 from gnomon.registry.compare import EFFECTS, Detail, details, source_details, summary
 from tests.registry import shop
 from tests.registry.shop import changed
 
 IDENTITY = {"name", "version"}
-COMPARED_APART = {"group": {"entities", "features", "source", "schema"}, "on_demand": {"inputs", "returns"}}
+COMPARED_APART = {
+    "group": {"entities", "features", "source", "schema"},
+    "label": {"aggregate"},
+    "on_demand": {"inputs", "returns"},
+}
 
 
 @pytest.mark.parametrize(
@@ -27,6 +32,7 @@ COMPARED_APART = {"group": {"entities", "features", "source", "schema"}, "on_dem
         ("group", [gn.FeatureGroup]),
         ("feature", [gn.Feature]),
         ("aggregate", [Aggregate]),
+        ("label", [Label]),
         ("on_demand", [OnDemand]),
     ],
 )
@@ -88,6 +94,23 @@ def test_expression_is_compared_by_what_it_computes(old, new, effect):
         for text in (old, new)
     )
     assert [d.effect for d in details(a, b)] == [effect]
+
+
+def test_another_window_or_lateness_is_another_label_under_the_same_name():
+    def group(window, lateness):
+        label = gn.label(gn.count(where="x > 1"), window, name="l", lateness=lateness)
+        return gn.FeatureGroup("g", timestamp="at", features=[label])
+
+    found = details(group("1d", "1h"), group("2d", "2h"))
+    assert [str(detail) for detail in found] == [
+        "feature `l`: windows 1d → 2d",
+        "feature `l`: lateness 1h → 2h",
+    ]
+    assert {detail.effect for detail in found} == {"meaning"}
+    plain = gn.FeatureGroup("g", timestamp="at", features=[gn.count(name="l")])
+    assert details(group("1d", "1h"), plain)[-1:] == (
+        Detail("feature `l`", "label: count over 1d where x > 1, from t on", "count", "meaning"),
+    )
 
 
 @pytest.mark.parametrize(

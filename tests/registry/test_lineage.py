@@ -35,7 +35,12 @@ def test_every_feature_comes_from_key_time_and_id_too():
 
 def test_columns_of_a_cached_group_are_its_own():
     assert "shop_notes@3.text" in names(LINEAGE.upstream("shop_notes@3:text_count_1d", via=VALUE))
-    assert names(LINEAGE.downstream("shop_notes@3.country")) == ["shop_notes@3:text_count_1d"]
+    made = ["shop_notes@3:text_count_1d", "shop_notes@3:text_count_next_7d"]
+    assert names(LINEAGE.downstream("shop_notes@3.country")) == made
+
+
+def test_a_label_comes_from_the_columns_of_its_aggregate():
+    assert names(LINEAGE.upstream("shop_notes@3:text_count_next_7d", via=VALUE)) == ["shop_notes@3.text"]
 
 
 def test_column_leads_to_services_through_functions():

@@ -49,10 +49,10 @@ class FeatureGroup(Definition):
     """Features of one entity (or of several together) from one source.
 
     A *state group* has `gn.Feature` columns: the newest row counts. An *event group* has aggregates over
-    windows, and labels, which look forward. Without `source` the group is *cached*: the store keeps its rows, written by `insert`; it then
-    declares `timestamp`, `known_at`, `event_id`, `lag` itself, and in `schema` the columns that only
-    aggregates or expressions use. With a source, `schema` tells types that its values do not tell: of columns
-    without a value, of a source without rows, of text that looks like numbers.
+    windows, and labels, which look forward. Without `source` the group is *cached*: the store keeps its rows,
+    written by `insert`; it then declares `timestamp`, `known_at`, `event_id`, `lag` itself, and in `schema` the
+    columns that only aggregates or expressions use. With a source, `schema` tells types that its values do not
+    tell: of columns without a value, of a source without rows, of text that looks like numbers.
 
     Raises: DefinitionError with all problems at once.
     """
@@ -157,7 +157,7 @@ class FeatureGroup(Definition):
             problems.add("a group needs at least one feature", at="features")
         if 0 < len(columns) < len(self.features):
             problems.add(
-                "a group has either columns or aggregates and labels, not both",
+                "a group has either columns or aggregates, not both",
                 at="features",
                 hint="make two groups on the same source",
             )

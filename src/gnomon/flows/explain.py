@@ -13,8 +13,9 @@ from gnomon.engines.part import Spine, answer
 from gnomon.engines.resolve import AsOf, match_keys, resolve
 from gnomon.errors import ComputeError, DataError, UsageError, counted
 from gnomon.flows.how import how
+from gnomon.flows.labels import completeness
 from gnomon.flows.project import Project
-from gnomon.flows.read import Origin, collect_rows
+from gnomon.flows.read import Origin, collect_rows, telling
 from gnomon.flows.request import Job, Request, with_default
 from gnomon.plan.layout import NONE, Layout, Output
 from gnomon.plan.normal import ID, KNOWN, TIME, key, lane, normalise, raw_columns
@@ -118,9 +119,14 @@ def explain(project: Project, request: Request, keys: Mapping[str, Any], at: Any
     layout, output = job.layout, job.outputs[0]
     if len(job.outputs) > 1:
         raise UsageError("one value is explained at a time", hint=f"such as `{layout.ref}:{output.name}`")
-    t = project.clock() if at is None else instant(at)
+    now = project.clock()
+    t = now if at is None else instant(at)
+    if layout.forward:
+        as_of = now
     frame = _rows_of_key(project, job, _key_frame(job, keys))
-    spine = Spine(_key_frame(job, keys), np.array([t], np.int64))
+    # A label is what its aggregate is at the window's end.
+    end = min(t + output.window, NEVER - 1) if layout.forward else t
+    spine = Spine(_key_frame(job, keys), np.array([end], np.int64))
     # The request's own row is not at hand here: what the stored rows give is explained.
     plain = replace(output, include_request=False)
     value = error = None
@@ -128,8 +134,11 @@ def explain(project: Project, request: Request, keys: Mapping[str, Any], at: Any
         value = with_default(answer(layout, [plain], frame, spine, as_of).columns[0], output).to_list()[0]
     except ComputeError as overflow:
         error = f"{overflow.what} ({overflow.hint})"
-    moved = t - layout.settling_delay
+    moved = end - layout.settling_delay
     since, until = _edges(layout, output, moved)
+    immature = _immature(project, job, output, end, now) if layout.forward else ""
+    if immature:
+        value = None
     return Explanation(
         feature=f"{layout.ref}:{output.name}",
         key=dict(keys),
@@ -138,11 +147,24 @@ def explain(project: Project, request: Request, keys: Mapping[str, Any], at: Any
         dtype=output.dtype,
         error=error,
         how=how(layout, output)
+        + immature
         + (", which is not at hand here: only stored rows are counted" if output.include_request else ""),
         since=since,
         until=until,
         rows=_told(layout, output, frame, spine, moved, since, until, as_of),
     )
+
+
+def _immature(project: Project, job: Job, output: Output, end: int, now: int) -> str:
+    """Why a label is not mature yet; empty if it is."""
+    reader = project.reader(job.group, job.layout)
+    raw = reader.scan(raw_columns(job.layout))
+    with telling(job.layout.ref, Origin(reader, job.layout, reader.parts())):
+        complete = completeness(raw, job.layout, now)
+    if complete is not None and end + output.lateness <= complete:
+        return ""
+    reached = "has no row" if complete is None else f"is complete up to {show(complete)}"
+    return f", not mature before {show(end + output.lateness)}: the source {reached}"
 
 
 def _key_frame(job: Job, keys: Mapping[str, Any]) -> pl.DataFrame:

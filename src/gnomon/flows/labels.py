@@ -6,6 +6,7 @@ are known at the time of the retrieval. It is *mature* once its source is comple
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -21,8 +22,8 @@ from gnomon.engines.resolve import later
 from gnomon.flows.project import Project
 from gnomon.flows.read import Origin, Reading, plan_reading, telling
 from gnomon.flows.request import Ident, Job
-from gnomon.plan.layout import Layout
-from gnomon.plan.normal import complete, event_time, key, micros, raw_columns
+from gnomon.plan.layout import Layout, Output
+from gnomon.plan.normal import complete, event_time, key, micros
 from gnomon.time import NEVER
 
 _T = "__asked"
@@ -51,17 +52,12 @@ def answer_labels(
     Raises: ComputeError, DataError, as features do.
     """
     reader = project.reader(job.group, job.layout)
-    reading = read_labels(reader, job, t, now)
+    reading = read_labels(reader, job, t)
     keys = [key(i) for i in range(len(job.layout.keys))]
-    asked = job.keys_of(spine).with_columns(pl.Series(_T, t))
+    asked = pl.DataFrame([*job.keys_of(spine), pl.Series(_T, t)])
 
     def work(rows: pl.DataFrame, part: pl.DataFrame) -> pl.DataFrame:
-        given, at = part.select(keys), cols.words(part[_T])
-        made: dict[str, pl.Series] = {}
-        for window, outputs in grouped(job.outputs, lambda output: output.window).items():
-            found = answer(job.layout, outputs, rows, Spine(given, later(at, window)), now)
-            made.update({column.name: column for column in found.columns})
-        return pl.DataFrame([made[output.name] for output in job.outputs])
+        return look_forward(job.layout, job.outputs, rows, part.select(keys), cols.words(part[_T]), now)
 
     with telling(job.layout.ref, Origin(reader, job.layout, reading.parts)):
         found = project.engine.run(reading.frame, asked, keys, work, expected_rows=reader.expected_rows())
@@ -74,12 +70,26 @@ def answer_labels(
     return Labelled(job, values, reading, until)
 
 
-def read_labels(reader: SourceReader, job: Job, t: cols.Words, now: int) -> Reading:
+def look_forward(
+    layout: Layout, outputs: Sequence[Output], rows: pl.DataFrame, keys: pl.DataFrame, t: cols.Words, now: int
+) -> pl.DataFrame:
+    """The values of labels over the rows known by `now`, whether or not they are mature.
+
+    `rows`: in normal form; `keys` and `t`: of the questions, in whose order the values are.
+    """
+    made: dict[str, pl.Series] = {}
+    for window, chosen in grouped(outputs, lambda output: output.window).items():
+        found = answer(layout, chosen, rows, Spine(keys, later(t, window)), now)
+        made.update({column.name: column for column in found.columns})
+    return pl.DataFrame([made[output.name] for output in outputs])
+
+
+def read_labels(reader: SourceReader, job: Job, t: cols.Words) -> Reading:
     """What answering a group's labels reads: the rows from the first t to the end of the last window."""
     windows = [output.window for output in job.outputs]
     ends = later(np.array([t.min(), t.max()]) if len(t) else np.zeros(2, np.int64), min(windows))
     last = later(ends[1:], max(windows) - min(windows))
-    return plan_reading(reader, job.layout, job.outputs, int(ends[0]), min(int(last[0]), NEVER - 1), now)
+    return plan_reading(reader, job.layout, job.outputs, int(ends[0]), min(int(last[0]), NEVER - 1), "latest")
 
 
 def completeness(raw: pl.LazyFrame, layout: Layout, now: int) -> int | None:

@@ -118,7 +118,8 @@ class Retrieval:
             layout = job.layout
             reading = read_job(self._project.reader(job.group, job.layout), q, job)
             keys = ", ".join(job.key_columns) or "none (one global key)"
-            lines.append(f"\n{layout.ref} ({layout.kind} group), key {keys}")
+            kind = "labels" if layout.forward else f"{layout.kind} group"
+            lines.append(f"\n{layout.ref} ({kind}), key {keys}")
             lines.append(f"  reads   {reading.source}: {', '.join(reading.columns)}")
             low = "the beginning" if reading.since == ALWAYS else show(reading.since)
             high = "the end" if reading.until == NEVER else show(reading.until)

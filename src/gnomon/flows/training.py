@@ -16,7 +16,7 @@ from gnomon.errors import DataError, UsageError, nearest
 from gnomon.events import Retrieved, emit
 from gnomon.flows import ondemand
 from gnomon.flows.fields import Fields, needed_fields, own_rows
-from gnomon.flows.labels import Labelled, answer_labels
+from gnomon.flows.labels import Labelled, answer_labels, read_labels
 from gnomon.flows.project import Project
 from gnomon.flows.read import Origin, Reading, plan_reading, telling
 from gnomon.flows.request import Ident, Job, Request, with_default
@@ -159,7 +159,7 @@ def compute(project: Project, question: Question) -> Computed:
         if job.layout.forward:
             labelled = answer_labels(project, job, question.spine, question.t, now, question.complete_until)
             done.labelled.append(labelled)
-            done.readings[job.layout.ref] = labelled.reading
+            done.readings.setdefault(job.layout.ref, labelled.reading)
             values.update(labelled.values)
             continue
         found, reading = answer_job(project, question, job)
@@ -181,6 +181,8 @@ def compute(project: Project, question: Question) -> Computed:
 def read_job(reader: SourceReader, question: Question, job: Job) -> Reading:
     """What answering a group's part of a question reads."""
     t = question.t
+    if job.layout.forward:
+        return read_labels(reader, job, t)
     first, last = (int(t.min()), int(t.max())) if len(t) else (0, 0)
     return plan_reading(reader, job.layout, job.outputs, first, min(last, NEVER - 1), question.as_of)
 

@@ -22,6 +22,7 @@ from gnomon.define.aggregate import Aggregate, Window
 from gnomon.define.expressions import columns_read, typed
 from gnomon.define.feature import Feature
 from gnomon.define.group import FeatureGroup
+from gnomon.define.label import MATURE, Label
 from gnomon.errors import DataError, UsageError
 from gnomon.plan.identity import content_hashes, row_hashes
 from gnomon.plan.layout import make_layout
@@ -145,15 +146,17 @@ def evaluate(group: FeatureGroup, row: Row, schema: Schema) -> dict[tuple[int, s
             try:
                 found[i, what] = frame.select(expr.alias("x"))["x"].to_list()[0]
             except pl.exceptions.PolarsError as error:
-                name = feature.name if isinstance(feature, Feature) else feature.base_name
+                name = feature.base_name if isinstance(feature, Aggregate) else feature.name
                 raise DataError(
                     f"group `{group.ref}`: feature `{name}` cannot be computed: {error}"
                 ) from None
     return found
 
 
-def _wanted(feature: Feature | Aggregate, schema: Schema) -> dict[str, pl.Expr]:
+def _wanted(feature: Feature | Aggregate | Label, schema: Schema) -> dict[str, pl.Expr]:
     """The feature's "value" and "where" as expressions over a row."""
+    if isinstance(feature, Label):
+        feature = feature.aggregate
     if isinstance(feature, Feature):
         raw = _expression(feature.expr, schema) if feature.expr is not None else pl.col(feature.name)
         return {"value": raw.cast(feature.dtype)}
@@ -252,7 +255,8 @@ def _event_values(
     """`rows`: those that count, in order; `own`: the request's own row, for aggregates that include it."""
     found = {}
     for i, declared in enumerate(group.features):
-        assert isinstance(declared, Aggregate)
+        if not isinstance(declared, Aggregate):
+            continue  # labels look forward
         for name, window in declared.names():
             chosen = [(v.time, v.values) for v in _in_window(rows, t - declared.offset, window)]
             if declared.include_request and own is not None:
@@ -301,10 +305,14 @@ def historical(
     timestamp: str = "event_timestamp",
     features: Sequence[str] | None = None,
     schema: Schema | None = None,
+    now: Any = NEVER - 1,
+    complete_until: Any = None,
 ) -> list[dict[str, Any]]:
     """The training set: one dict a spine row, in its order.
 
+    `features`: names of features and labels, and what tells whether these are mature; None: all features.
     `schema`: types of the rows' columns, where the group does not declare them and the rows do not show them.
+    `now`, `complete_until`: the instant of the retrieval, and until when the source is said to be complete.
 
     Raises: DataError for spine rows without a time, and for event ids that are not unique.
     """
@@ -314,7 +322,12 @@ def historical(
     timeless = sum(row.get(timestamp) is None for row in spine)
     if timeless:
         raise DataError(f"{timeless} spine rows have no `{timestamp}`")
-    found = [_spine_row(group, versions, row, instant(row[timestamp]), as_of, schema) for row in spine]
+    until = completeness(versions, instant(now)) if complete_until is None else instant(complete_until)
+    found = [
+        _spine_row(group, versions, row, instant(row[timestamp]), as_of, schema)
+        | labels(group, versions, _key(group, row), instant(row[timestamp]), instant(now), until)
+        for row in spine
+    ]
     return [{name: row[name] for name in features or group.feature_names} for row in found]
 
 
@@ -341,6 +354,30 @@ def _values(
 def _own(group: FeatureGroup, row: Row | None, schema: Schema) -> Mapping[tuple[int, str], Any] | None:
     wanted = any(isinstance(f, Aggregate) and f.include_request for f in group.features)
     return evaluate(group, row, schema) if wanted and row is not None else None
+
+
+def labels(
+    group: FeatureGroup, versions: Sequence[Version], key: Key | None, t: int, now: int, until: int | None
+) -> dict[str, Any]:
+    """Each label at t, and whether it is mature. `until`: how far the source is complete; None: no row tells."""
+    rows = in_order(counting(group, [v for v in versions if v.key == key and v.known <= now]))
+    found: dict[str, Any] = {}
+    for i, label in enumerate(group.features):
+        if not isinstance(label, Label):
+            continue
+        end = t + label.window.length
+        mature = until is not None and end + label.lateness <= until
+        chosen = [(v.time, v.values) for v in rows if t <= v.time < end]
+        value = aggregate(_items(i, label.aggregate, chosen), Asked(label.aggregate, label.window, end))
+        # What overflows is an error, mature or not.
+        known = key is not None and (mature or isinstance(value, Overflow))
+        found[label.name], found[label.name + MATURE] = value if known else None, mature
+    return found
+
+
+def completeness(versions: Sequence[Version], now: int) -> int | None:
+    """How far a source is complete: its greatest known_at up to now."""
+    return max((v.known for v in versions if v.known <= now), default=None)
 
 
 # ----------------------------------------------------------------------------------------------- §7: online

@@ -9,7 +9,7 @@ Hypothesis comes with the `test` extra; only this file imports it.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from itertools import pairwise
@@ -22,9 +22,19 @@ from gnomon.define.aggregate import RULES, Aggregate
 from gnomon.define.entity import Entity
 from gnomon.define.feature import Feature
 from gnomon.define.group import FeatureGroup
+from gnomon.define.label import Label, label
 from gnomon.types import DType, is_ordered
 
-__all__ = ["Case", "aggregates", "event_cases", "event_groups", "spines", "state_cases", "state_groups"]
+__all__ = [
+    "Case",
+    "aggregates",
+    "event_cases",
+    "event_groups",
+    "labels",
+    "spines",
+    "state_cases",
+    "state_groups",
+]
 
 Row = dict[str, Any]
 
@@ -169,6 +179,15 @@ def aggregates(
 
 
 @st.composite
+def labels(draw: st.DrawFn, name: str) -> Label:
+    """Any aggregate, looking forward."""
+    made = draw(aggregates(name, include_request=False))
+    window = made.windows[0].text if made.windows else draw(st.sampled_from(WINDOWS))
+    plain = replace(made, windows=made.windows[:1], offset=0)
+    return label(plain, window, name=name, lateness=draw(st.sampled_from(["0s", "0s", "1us", "2s"])))
+
+
+@st.composite
 def _identity(draw: st.DrawFn) -> dict[str, Any]:
     """How rows are identified and when they are known."""
     known = draw(st.sampled_from(["declared", "declared", "lag", "at once"]))
@@ -187,16 +206,23 @@ def _identity(draw: st.DrawFn) -> dict[str, Any]:
 
 @st.composite
 def event_groups(
-    draw: st.DrawFn, *, ids: bool | None = None, requests: bool = True, default: bool = False
+    draw: st.DrawFn,
+    *,
+    ids: bool | None = None,
+    requests: bool = True,
+    default: bool = False,
+    forward: bool = False,
 ) -> FeatureGroup:
-    """A cached event group. `ids`: with an event id always or never; None means either."""
+    """A cached event group. `ids`: with an event id always or never; None means either. `forward`: with labels."""
     entity = Entity("thing", keys=draw(st.sampled_from(_KEYS)))
     delay = draw(st.sampled_from(["0s", "0s", "1us", "2s"]))
     own = requests and delay == "0s"
-    features = [
+    features: list[Aggregate | Label] = [
         draw(aggregates(f"f{i}", include_request=own, default=default))
         for i in range(draw(st.integers(1, 4)))
     ]
+    if forward:
+        features += [draw(labels(f"label{i}")) for i in range(draw(st.integers(1, 2)))]
     given = draw(_identity())
     if ids is not None:
         given.pop("event_id", None)
