@@ -14,6 +14,7 @@ import pytest
 
 import gnomon as gn
 from gnomon.cli import begin, late
+from gnomon.flows.checks import installation
 
 
 def test_new_project_runs_by_its_readme(tmp_path):
@@ -79,6 +80,20 @@ def test_doctor_tells_what_to_do_and_fails_for_an_error(gnomon, shop):
     assert ran.status == 1
     assert "error  source of spending@1" in ran.out
     assert "error: source of spending@1: the folder is there, the file is not" in ran.out
+
+
+def test_doctor_mends_what_is_safe_when_asked_to(gnomon, shop, monkeypatch):
+    monkeypatch.setattr(installation, "_others", lambda _: [])  # of this machine's own
+    assert gnomon("apply").status == 0
+    assert gnomon("materialize").status == 0
+    with gn.Store(shop) as store:
+        store._project.online.load("spending@1#99", [(b"k", b"v")])
+    assert "warn: online tables: `gnomon doctor --fix` removes them" in gnomon("doctor").out
+    mended = gnomon("doctor", "--fix", "--json").json
+    assert mended["fixed"] >= 1
+    [tables] = [check for check in mended["checks"] if check["name"] == "online tables"]
+    assert (tables["level"], tables["fixed"], tables["found"]) == ("ok", True, "removed 1 table")
+    assert "online tables" not in gnomon("doctor").out.partition("warn: ")[2]
 
 
 def test_doctor_works_without_a_project(gnomon, tmp_path, monkeypatch):

@@ -28,7 +28,7 @@ BROAD: dict[tuple[str, str], str] = {
     ("events.py", "emit"): "a listener that fails harms nobody else",
     ("flows/definitions.py", "_import"): "a user's code: told with the line that failed",
     ("flows/definitions.py", "_run"): "a user's code: told with the line that failed",
-    ("flows/doctor.py", "_attempt"): "whatever goes wrong in a check is what it finds",
+    ("flows/checks/check.py", "attempt"): "whatever goes wrong in a check is what it finds",
     ("flows/ondemand.py", "call"): "a user's function: its error is that of its values",
 }
 """(module, function) that may catch everything → why. A flow's edge, a listener's call, a user's function."""

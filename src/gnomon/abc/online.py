@@ -119,6 +119,10 @@ class OnlineStore(ABC):
         Returns whether it did: False means that somebody else was faster.
         """
 
+    def server_time(self) -> int | None:
+        """The instant that the server's clock tells; None where there is no server."""
+        return None
+
     @abstractmethod
     def close(self) -> None:
         """Let go of all resources. A second call does nothing."""

@@ -91,6 +91,10 @@ class RegistryBackend(ABC):
     def history(self) -> tuple[Revision, ...]:
         """All revisions, the newest first."""
 
+    def server_time(self) -> int | None:
+        """The instant that the server's clock tells; None where there is no server."""
+        return None
+
     @abstractmethod
     def close(self) -> None:
         """Let go of connections. May be called twice."""

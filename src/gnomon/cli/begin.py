@@ -72,19 +72,40 @@ def demo(
         raise typer.Exit(WRONG)
 
 
-def doctor(project: ProjectOption = None, json: JsonOption = False) -> None:
+def doctor(
+    fix: Annotated[
+        bool, typer.Option("--fix", help="Mend what is safe to mend: remove what is left over and nobody's.")
+    ] = False,
+    project: ProjectOption = None,
+    json: JsonOption = False,
+) -> None:
     """Tell what works, and what does not.
 
     Looks at the installation, the project, its sources and stores, and says what to do.
     """
     root = nearest_project(Path.cwd()) if project is None else project_folder(project)
-    checks = list(examination.diagnose(root))
+    checks = list(examination.diagnose(root, fix=fix))
     errors = sum(check.level == "error" for check in checks)
     warnings = sum(check.level == "warn" for check in checks)
-    table = Table(("", "check", "found"), [(c.level, c.name, c.found) for c in checks])
+    fixed = sum(check.fixed for check in checks)
+    table = Table(
+        ("", "check", "found"), [("fixed" if c.fixed else c.level, c.name, c.found) for c in checks]
+    )
     advice = [f"{c.level}: {c.name}: {c.hint}" for c in checks if c.hint]
-    end = ", ".join([counted(len(checks), "check"), counted(errors, "error"), counted(warnings, "warning")])
-    document = {"errors": errors, "warnings": warnings, "checks": [c.to_dict() for c in checks]}
+    end = ", ".join(
+        [
+            counted(len(checks), "check"),
+            counted(errors, "error"),
+            counted(warnings, "warning"),
+            *([f"{fixed} fixed"] if fixed else []),
+        ]
+    )
+    document = {
+        "errors": errors,
+        "warnings": warnings,
+        "fixed": fixed,
+        "checks": [c.to_dict() for c in checks],
+    }
     show_result(json, document, table, "\n".join(["", *advice, end]))
     if errors:
         raise typer.Exit(WRONG)

@@ -181,7 +181,16 @@ def open_dataset(project: Project, name: str) -> Dataset:
 def list_datasets(project: Project) -> list[str]:
     """The names of all datasets, sorted."""
     base = _base(project)
-    return sorted(p.name for p in base.iterdir() if (p / _MANIFEST).is_file()) if base.is_dir() else []
+    if not base.is_dir():
+        return []
+    return sorted(p.name for p in base.iterdir() if not p.name.startswith(".") and (p / _MANIFEST).is_file())
+
+
+def drafts(project: Project) -> list[tuple[Path, int]]:
+    """Datasets that are being written, or were when their process died: (folder, the process's number)."""
+    base = _base(project)
+    found = base.glob(".*.*") if base.is_dir() else ()
+    return sorted((path, int(path.suffix[1:])) for path in found if path.suffix[1:].isdecimal())
 
 
 def _base(project: Project) -> Path:

@@ -34,7 +34,7 @@ from gnomon.online.postgres_statements import (
 )
 from gnomon.online.postgres_url import Settings, parse
 from gnomon.online.postgres_wire import ByteaArray, Connection, Database, copy_bytes
-from gnomon.time import sleep
+from gnomon.time import instant, sleep
 
 # Keys of one transaction of `update`. Who wants one of them as well waits until it ends.
 _UPDATE_KEYS = 5_000
@@ -154,6 +154,10 @@ class PostgresStore(OnlineStore):
                 connection.execute(self._statements.get_document, [encoded], binary=True)
             )
             return value
+
+    def server_time(self) -> int | None:
+        with self._connection() as connection:
+            return instant(_first(connection.execute("SELECT clock_timestamp()")))
 
     # ---- writing
 

@@ -30,7 +30,7 @@ from gnomon.errors import Unavailable, UsageError, not_found
 from gnomon.online.redis_cluster import Cluster
 from gnomon.online.redis_url import Settings, parse
 from gnomon.online.redis_wire import Command, Server, Wire
-from gnomon.time import sleep
+from gnomon.time import SECOND, sleep
 
 # Keys of an update that are replaced in one step. The server does nothing else in that time, some milliseconds.
 _UPDATE_KEYS = 1_000
@@ -230,6 +230,10 @@ class RedisStore(OnlineStore):
         encoded = check_name("document", name)
         value: bytes | None = self._run(self._documents.tag, (b"HGET", self._documents.hash, encoded))[0]
         return value
+
+    def server_time(self) -> int | None:
+        seconds, micros = self._run(self._documents.tag, (b"TIME",))[0]
+        return int(seconds) * SECOND + int(micros)
 
     # ---- writing
 

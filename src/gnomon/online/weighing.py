@@ -93,6 +93,9 @@ class WeighingStore(OnlineStore):
     def set_meta(self, name: str, expected: bytes | None, value: bytes | None) -> bool:
         return self._store.set_meta(name, expected, value)
 
+    def server_time(self) -> int | None:
+        return self._store.server_time()
+
     def close(self) -> None:
         self._store.close()
 

@@ -100,6 +100,9 @@ class Replica(RegistryBackend):
         except Unavailable as error:
             _log.warning("the copy of the registry at %s stays behind: %s", self._name, error.what)
 
+    def server_time(self) -> int | None:
+        return self._reached().server_time()
+
     def close(self) -> None:
         asking = self._asking
         if asking is not None:

@@ -11,6 +11,7 @@ from sqlalchemy.schema import CreateSchema, CreateTable
 from gnomon.errors import GnomonError, Unavailable, UsageError
 from gnomon.registry.backends import sql
 from gnomon.registry.backends.sql import DOCUMENTS, REVISIONS, SqlRegistry, parse_url, unusable
+from gnomon.time import instant
 
 EXAMPLE = "postgresql://user@host/database?schema=gnomon"
 CONNECT_SECONDS = 10
@@ -50,6 +51,10 @@ class PostgresRegistry(SqlRegistry):
             },
         )
         super().__init__(parsed, engine)
+
+    def server_time(self) -> int | None:
+        with self._connect() as connection:
+            return instant(connection.execute(sa.select(sa.func.clock_timestamp())).scalar_one())
 
     def _make_tables(self) -> None:
         with self._connect() as connection:
