@@ -119,6 +119,8 @@ later.
   as Int64; a value beyond its range is an error, not a wrap.
 * *List of {{same, Int64}}* has structs with the fields `key` and `value`.
 * `first_k` and `last_k` with `distinct=True` refuse lists, arrays and structs.
+* `by=` takes every type but lists, arrays and structs, with every aggregate whose value is no list of its own. The
+  result is then a list of structs with the fields `key`, of the type of the category, and `value`.
 * `count`, `rate` and `time_since_…` look only at whether a value is null, and take no column at all.
 * What is refused can often be cast: `gn.std(expr="CAST(price AS DOUBLE)", …)`.
 

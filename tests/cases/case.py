@@ -227,7 +227,7 @@ def value(given: Any, dtype: DType) -> Any:
     if isinstance(dtype, pl.List | pl.Array):
         return [None if item == "null" else value(item, dtype.inner) for item in given]  # type: ignore[arg-type]
     if isinstance(dtype, pl.Struct):
-        return {field.name: value(given[field.name], field.dtype) for field in dtype.fields}  # type: ignore[arg-type]
+        return {f.name: value(given[f.name], f.dtype) if f.name in given else None for f in dtype.fields}  # type: ignore[arg-type]
     if isinstance(dtype, pl.Float32):
         return pl.Series([float(given)], dtype=dtype)[0]
     read = {

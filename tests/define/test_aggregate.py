@@ -42,6 +42,7 @@ def names(aggregate):
         (lambda: gn.quantile("x", 0.9, name="p90", windows=["1h"]), ["p90_1h"]),
         (lambda: gn.top_k("x", 3, windows=["1h"]), ["x_top_k_1h"]),
         (lambda: gn.histogram("x"), ["x_histogram"]),
+        (lambda: gn.mean("x", by="c", windows=["1h"]), ["x_mean_1h"]),
     ],
 )
 def test_names_are_column_function_and_window_as_written(aggregate, want):
@@ -81,6 +82,9 @@ def test_text_and_timedelta_of_one_length_are_equal_where_they_read_alike():
         (lambda: gn.quantile("x", float("nan")), "q", "`q` must be a number from 0 to 1"),
         (lambda: gn.quantile("x", True), "q", "`q` must be a number from 0 to 1"),
         (lambda: gn.quantile("x", "0.9"), "q", "`q` must be a number from 0 to 1"),
+        (lambda: gn.top_k("x", by="c"), "by", "`top_k` gives a list already"),
+        (lambda: gn.last_k("x", by="c"), "by", "`last_k` gives a list already"),
+        (lambda: gn.count(by=7), "by", "a column is named by text"),
         (lambda: gn.std("x", ddof=2), "ddof", "ddof must be 0 or 1"),
         (lambda: gn.last("x", nulls="drop"), "nulls", 'nulls must be "skip" or "keep"'),
         (lambda: gn.count(include_request=True, offset="1s"), "include_request", "exclude each other"),

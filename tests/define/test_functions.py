@@ -19,6 +19,7 @@ COMMON = {
     "expr": "x + 1",
     "windows": ["1h"],
     "where": "x > 0",
+    "by": None,
     "limit": 3,
     "default": 7,
     "include_request": True,

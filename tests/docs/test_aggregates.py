@@ -95,6 +95,50 @@ def test_cells_are_computed_on_all_their_ways(family, dtype):
             assert offline.to_dicts() == historical(made, given, spine)
 
 
+ORDERED = [dtype for family, dtype in DTYPES if family != "List, Array, Struct"]
+
+
+@pytest.mark.parametrize("dtype", ORDERED, ids=map(str, ORDERED))
+def test_every_type_that_can_be_compared_can_be_a_category(dtype):
+    made = gn.FeatureGroup(
+        "taken_apart",
+        entity=ENTITY,
+        timestamp="at",
+        known_at="known",
+        schema={"x": dtype, "n": pl.Int64()},
+        features=[gn.sum("n", by="x"), gn.last("x", by="x"), gn.rate(by="x", windows=["1h"])],
+    )
+    rows = [
+        {"id": 1, "at": second(i), "x": value, "n": n, "known": second(known)}
+        for i, (value, n, known) in enumerate(zip(values(dtype), (1, None, 3, 4), (0, 60, 2, 3), strict=True))
+    ]
+    spine = [{"id": key, "event_timestamp": second(s)} for key in (1, 2) for s in (35, 70)]
+    with gn.Store(clock=lambda: int(second(80).timestamp()) * 1_000_000) as store:
+        store.apply([made])
+        instant = pl.Datetime("us", "UTC")
+        schema = {"id": pl.Int64(), "at": instant, "x": dtype, "n": pl.Int64(), "known": instant}
+        store.insert(made, pl.DataFrame(rows, schema=schema))
+        store.materialize(made)
+        offline = store.get_historical_features(spine, [made]).to_polars().select(made.feature_names)
+        online = store.get_online_features(
+            [made], [{"id": row["id"]} for row in spine], at=[row["event_timestamp"] for row in spine]
+        )
+        assert offline.to_dict(as_series=False) == online.to_polars().to_dict(as_series=False)
+        assert online.to_polars().schema == offline.schema
+        assert offline.to_dicts() == historical(made, rows, spine)
+
+
+def test_nested_values_are_no_categories():
+    made = gn.FeatureGroup(
+        "g", entity=ENTITY, timestamp="at", schema={"x": pl.List(pl.Int64)}, features=[gn.count(by="x")]
+    )
+    with (
+        gn.Store() as store,
+        pytest.raises(DefinitionError, match=r"values of `x`, which is List.*no categories"),
+    ):
+        store.plan([made])
+
+
 @pytest.mark.parametrize(("family", "dtype"), DTYPES, ids=[str(dtype) for _, dtype in DTYPES])
 def test_refused_cells_are_errors_of_the_definition(family, dtype):
     refused = [name for name, rule in RULES.items() if cell(rule, TYPES[family]) == REFUSED]

@@ -14,13 +14,13 @@ import numpy as np
 import polars as pl
 
 from gnomon.columns import NO_WORDS
-from gnomon.define.aggregate import RULES, Aggregate, Window
+from gnomon.define.aggregate import RULES, Aggregate, Window, by_type
 from gnomon.engines.lanes import Lane
-from gnomon.engines.results import Result, column, make_result
+from gnomon.engines.results import Result, column, failed, make_result
 from gnomon.engines.walks import Chunk
 from gnomon.engines.windows import solve
 from gnomon.plan.layout import NONE, Output
-from gnomon.testing.reference_values import OVERFLOW, Asked, Item, aggregate
+from gnomon.testing.reference_values import OVERFLOW, Asked, Item, aggregate, by_category
 from gnomon.time import NEVER
 
 KINDS = ("contiguous", "late", "replaced")
@@ -118,6 +118,16 @@ class Case:
             rows.append(len(self.key) + question)
         if task.where != NONE:
             rows = [r for r in rows if self.passes[r]]
+        if task.by != NONE:
+            categories = self.lanes[task.by].column
+            found = [
+                {"key": key, "value": self._fold(task.one, same, t)}
+                for key, same in by_category(rows, lambda r: categories[r])
+            ]
+            return OVERFLOW if any(entry["value"] is OVERFLOW for entry in found) else found
+        return self._fold(task, rows, t)
+
+    def _fold(self, task: Output, rows: Sequence[int], t: int) -> Any:
         values = self.lanes[task.input].column if task.input != NONE else None
         items = [
             Item(t if r >= len(self.key) else self.time[r], None if values is None else values[r])
@@ -141,8 +151,8 @@ def _asked(task: Output, t: int) -> Asked:
 
 def _told(task: Output, result: Result, lanes: dict[int, Lane], n: int) -> list[Any]:
     values = column(task, result, lanes, n).to_list()
-    failed = np.flatnonzero(result.ok == 2).tolist()
-    return [OVERFLOW if i in failed else value for i, value in enumerate(values)]
+    wrong = failed(result, n)
+    return [OVERFLOW if wrong[i] else value for i, value in enumerate(values)]
 
 
 def make_case(
@@ -185,6 +195,8 @@ def make_tasks(function: str, windows: Sequence[tuple[int, int]]) -> list[Output
         own["distinct"] = [False, True]
     if function in ("first_k", "last_k", "top_k"):
         own["k"] = [1, 3]
+    if rule.scalar:
+        own["by"] = [NONE, 2, 1]
     if function == "quantile":
         own["q"] = [0.0, 0.3, 0.9, 1.0]
     tasks = []
@@ -193,18 +205,22 @@ def make_tasks(function: str, windows: Sequence[tuple[int, int]]) -> list[Output
     ):
         if (request and offset) or (rule.needs_window and window == NONE):
             continue
+        given = dict(zip(own, rest, strict=True))
+        returned = rule.returns(TYPES[i] if i != NONE else pl.Null())
+        if given.get("by", NONE) != NONE:
+            returned = by_type(TYPES[given["by"]], returned)
         tasks.append(
             Output(
                 name="",
                 function=function,
-                dtype=rule.returns(TYPES[i] if i != NONE else pl.Null()),
+                dtype=returned,
                 input=i,
                 where=where,
                 window=window,
                 offset=offset,
                 limit=limit,
                 include_request=request,
-                **dict(zip(own, rest, strict=True)),
+                **given,
             )
         )
     return tasks

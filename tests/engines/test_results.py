@@ -9,12 +9,16 @@ import polars as pl
 
 from gnomon.columns import NO_WORDS
 from gnomon.engines.lanes import Lane
-from gnomon.engines.results import Lists, column, make_result
+from gnomon.engines.results import Lists, Result, column, failed, make_result
 from gnomon.plan.layout import Output
 from gnomon.testing.reference import same
 
 LANES = {0: Lane(pl.Series([-0.0, 0.0, 2.5, math.nan]))}
 FLOAT = pl.Float64()
+
+
+def counts(*numbers: int) -> Result:
+    return Result(np.array(numbers), ok=np.ones(len(numbers), np.uint8))
 
 
 def test_results_are_null_where_nobody_writes():
@@ -55,10 +59,21 @@ def test_histograms_have_their_counts_beside_the_values():
     dtype = pl.List(pl.Struct({"key": FLOAT, "value": pl.Int64}))
     task = Output("x", "histogram", dtype, input=0)
     result = make_result(task, 3)
-    result.lists.append(Lists(np.array([2, 1]), np.array([0, 0, 2]), np.array([0, 3]), np.array([7, 2])))
+    result.lists.append(Lists(np.array([2, 1]), np.array([0, 0, 2]), np.array([0, 3]), counts(7, 2)))
     made = column(task, result, LANES, 3)
     assert same(made.to_list(), [[], [{"key": 0.0, "value": 7}, {"key": math.nan, "value": 2}], []])
     assert made.dtype == dtype
+
+
+def test_a_value_by_category_fails_where_one_of_its_categories_does():
+    dtype = pl.List(pl.Struct({"key": FLOAT, "value": FLOAT}))
+    task = Output("x", "sum", dtype, input=0, by=0)
+    result = make_result(task, 3)
+    each = Result(np.array([1.0, 0.0, 2.0]), ok=np.array([1, 2, 0], np.uint8))
+    result.lists.append(Lists(np.array([2, 0]), np.array([0, 1, 3]), np.array([0, 2, 3]), each))
+    assert failed(result, 3).tolist() == [True, False, False]
+    made = column(task, result, LANES, 3)
+    assert same(made.to_list()[1:], [[], [{"key": 0.0, "value": 1.0}]])
 
 
 def test_without_any_list_all_are_empty():

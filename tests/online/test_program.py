@@ -19,7 +19,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gnomon.define.aggregate import RULES
+from gnomon.define.aggregate import RULES, by_type
 from gnomon.errors import CorruptValue
 from gnomon.online.codec import MAX, MIN, Layout, pack, unpack
 from gnomon.online.merge import Retention, merge
@@ -217,6 +217,23 @@ def expected(output: Output, rows: Sequence[Row], own: Row | None, t: int) -> An
         inside.append(replace(own, event_time=t))
     if output.where != NONE:
         inside = [r for r in inside if r.values[output.where]]
+    if output.by != NONE:
+        pairs = {}
+        for row in inside:
+            key = row.values[output.by]
+            if key is not None:
+                alike = 0.0 if isinstance(key, float) and key == 0 else key
+                pairs.setdefault(equality_key(key), (alike, []))[1].append(row)
+        found = [
+            {"key": key, "value": newest(output.one, same, t)}
+            for key, same in sorted(pairs.values(), key=lambda pair: order_key(pair[0]))
+        ]
+        return OVERFLOW if any(entry["value"] is OVERFLOW for entry in found) else found
+    return newest(output, inside, t)
+
+
+def newest(output: Output, inside: Sequence[Row], t: int) -> Any:
+    """Nulls out, then the newest of the limit."""
     if output.input == NONE:
         return folded(output, [(r.event_time, None) for r in inside][-_newest(output) :], t)
     if not output.keep_nulls:
@@ -259,6 +276,9 @@ def outputs(draw: st.DrawFn) -> list[Output]:
                 dtype = rule.returns(TYPES[lane] if lane != NONE else pl.Null())
                 q = draw(st.sampled_from([0.0, 0.25, 0.9, 1.0])) if function == "quantile" else 0.5
                 output = replace(walk, function=function, dtype=dtype, input=lane, q=q)
+                if rule.scalar and draw(st.integers(0, 3)) == 0:
+                    by = draw(st.sampled_from(range(LIST)))
+                    output = replace(output, by=by, dtype=by_type(TYPES[by], dtype))
                 made.append(output)
                 if function in ("first", "last"):
                     made.append(replace(output, keep_nulls=True))

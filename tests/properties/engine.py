@@ -36,7 +36,7 @@ def _frame(case: Case, layout: Layout) -> pl.DataFrame:
 def _spine(case: Case, layout: Layout) -> Spine:
     asked = _table(case.spine, case.schema)
     keys = asked.select(pl.col(name).cast(dtype).alias(key(i)) for i, (name, dtype) in enumerate(layout.keys))
-    own = {i for o in layout.outputs if o.include_request for i in (o.input, o.where) if i >= 0}
+    own = {i for o in layout.outputs if o.include_request for i in o.inputs}
     request = asked.select(layout.inputs[i].evaluate().alias(lane(i)) for i in sorted(own))
     t = np.array([instant(row["event_timestamp"]) for row in case.spine], np.int64)
     return Spine(keys, t, request)

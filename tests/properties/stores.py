@@ -26,7 +26,7 @@ def request_columns(group: gn.FeatureGroup) -> list[str]:
     found: set[str] = set()
     for feature in group.features:
         if isinstance(feature, Aggregate) and feature.include_request:
-            found.update([feature.column] if feature.column is not None else [])
+            found.update(name for name in (feature.column, feature.by) if name is not None)
             for text in (feature.expr, feature.where):
                 found.update(columns_of(text) if text is not None else [])
     return sorted(found)

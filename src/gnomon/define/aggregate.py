@@ -49,6 +49,11 @@ class Rule:
     """The value of an empty window, for the support table."""
     needs_window: bool = False
 
+    @property
+    def scalar(self) -> bool:
+        """Whether a value is one value, and no list of what the window holds."""
+        return self.empty != "[]"
+
 
 def _number(dtype: DType) -> bool:
     return (dtype.is_numeric() and not isinstance(dtype, pl.Int128)) or isinstance(dtype, pl.Boolean)
@@ -75,6 +80,11 @@ def _same(dtype: DType) -> DType:
 def by_type(key: DType, value: DType) -> DType:
     """The type of values by category."""
     return pl.List(pl.Struct({"key": key, "value": value}))
+
+
+def value_type(dtype: DType) -> DType:
+    """The type of one value in values by category."""
+    return dtype.inner.fields[1].dtype  # type: ignore[attr-defined,no-any-return]
 
 
 def _counts_type(dtype: DType) -> DType:
@@ -131,6 +141,8 @@ class Aggregate(Definition):
     expr: str | None = None
     windows: tuple[Window, ...] = ()
     where: str | None = None
+    by: str | None = None
+    """The column by whose values the rows of a window are taken apart."""
     limit: int | None = None
     offset: int = 0
     """Microseconds by which the window ends before t."""
@@ -162,6 +174,14 @@ class Aggregate(Definition):
         for place in ("expr", "where"):
             if getattr(self, place) is not None:
                 problems.attempt(parse, getattr(self, place), at=place)
+        if self.by is not None and not isinstance(self.by, str):
+            problems.add(f"a column is named by text, found {type_of(self.by)}", at="by")
+        if self.by is not None and not rule.scalar:
+            problems.add(
+                f"`{self.function}` gives a list already, it cannot be taken by category",
+                at="by",
+                hint="a condition picks one category: where=\"category = 'a'\"",
+            )
         if self.name is not None:
             problems.name(self.name)
         windows = [window_of(w, problems) for w in _listed(self.windows)]

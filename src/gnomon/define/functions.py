@@ -1,9 +1,10 @@
 """The functions by which users declare aggregates: `gn.count`, `gn.sum`, …
 
 All take, by keyword: `expr`, SQL over one row in the place of a column; `windows`, lengths such as `["1h",
-"7d"]`, none meaning all rows before t; `where`, a condition on rows; `limit`, only the newest n of the rows
-that remain; `offset`, how long before t the window ends; `default`, the value in the place of null;
-`include_request`, whether the request's own row counts, as the last; `name`, in the place of
+"7d"]`, none meaning all rows before t; `where`, a condition on rows; `by`, a column by whose values the rows of
+a window are taken apart, so that the feature is a list of {key, value}, keys ascending; `limit`, only the
+newest n of the rows that remain; `offset`, how long before t the window ends; `default`, the value in the
+place of null; `include_request`, whether the request's own row counts, as the last; `name`, in the place of
 `{column}_{function}`.
 
 Values, empty windows and types: SEMANTICS §4. Raises: DefinitionError with all problems of the call at once.
@@ -24,6 +25,7 @@ class Common(TypedDict, total=False):
     expr: str | None
     windows: Given | Sequence[Given]
     where: str | None
+    by: str | None
     limit: int | None
     offset: Given | int
     default: Any

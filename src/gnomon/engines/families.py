@@ -19,7 +19,7 @@ from gnomon.engines.walks import Walk
 from gnomon.kernels import categories, decimals, distinct, extrema, moments, ordered, quantiles, sums
 from gnomon.plan.layout import Output
 
-__all__ = ["FAMILY", "grouped", "held_categories"]
+__all__ = ["FAMILY", "grouped", "categories_of"]
 
 Tasks = Mapping[Output, Result]
 
@@ -182,7 +182,7 @@ def _distinct(walk: Walk, tasks: Tasks) -> None:
         result.ok[walk.at] = 1
 
 
-def held_categories(walk: Walk, ladder: tuple[Words, Words, Words], k: int) -> tuple[Words, Words]:
+def _held(walk: Walk, ladder: tuple[Words, Words, Words], k: int) -> tuple[Words, Words]:
     """The first `k` values of each window: (offsets [q + 1], (code, count) [·, 2]), by value without a ladder."""
     lane = walk.view.lane
     assert lane is not None
@@ -196,6 +196,11 @@ def held_categories(walk: Walk, ladder: tuple[Words, Words, Words], k: int) -> t
     return offsets, found
 
 
+def categories_of(walk: Walk) -> tuple[Words, Words]:
+    """All values of each window, ascending, with their counts: (offsets [q + 1], (code, count) [·, 2])."""
+    return _held(walk, (NO_WORDS, NO_WORDS, NO_WORDS), _ALL)
+
+
 def _frequent(walk: Walk, tasks: Tasks) -> None:
     lane = walk.view.lane
     assert lane is not None
@@ -203,7 +208,7 @@ def _frequent(walk: Walk, tasks: Tasks) -> None:
     order, _ = walk.ranked(code)
     ladder = categories.ladder(order, walk.keys, code)
     # One pass for all: the fewer most frequent values are the first of the more.
-    offsets, found = held_categories(walk, ladder, max(task.k for task in tasks))
+    offsets, found = _held(walk, ladder, max(task.k for task in tasks))
     rows = lane.sample[found[:, 0]]
     sizes = np.diff(offsets)
     place = np.arange(len(rows)) - np.repeat(offsets[:-1], sizes)
@@ -218,9 +223,10 @@ def _frequent(walk: Walk, tasks: Tasks) -> None:
 def _histograms(walk: Walk, tasks: Tasks) -> None:
     lane = walk.view.lane
     assert lane is not None
-    offsets, found = held_categories(walk, (NO_WORDS, NO_WORDS, NO_WORDS), _ALL)
+    offsets, found = categories_of(walk)
+    counts = Result(found[:, 1], ok=np.ones(len(found), np.uint8))
     for result in tasks.values():
-        result.lists.append(Lists(walk.at, offsets, lane.sample[found[:, 0]], found[:, 1]))
+        result.lists.append(Lists(walk.at, offsets, lane.sample[found[:, 0]], counts))
 
 
 def _ends_of(sizes: Words) -> Words:

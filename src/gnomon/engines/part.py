@@ -18,7 +18,7 @@ from gnomon import columns
 from gnomon.columns import NO_WORDS, Flags, Words
 from gnomon.engines.lanes import Lane, masked
 from gnomon.engines.resolve import AsOf, ContentNeeded, Rows, match_keys, resolve
-from gnomon.engines.results import LISTS, Result, column, make_result
+from gnomon.engines.results import Result, column, failed, is_list, make_result
 from gnomon.engines.walks import Chunk
 from gnomon.engines.windows import newest, solve
 from gnomon.errors import ComputeError, counted
@@ -217,6 +217,8 @@ def _task(output: Output) -> Output:
 def _warm(lanes: dict[int, Lane], tasks: dict[Output, Result]) -> None:
     """Make the shared codes of lanes before threads ask for them."""
     for task in tasks:
+        if task.by != NONE:
+            _ = lanes[task.by].sample
         if task.input == NONE:
             continue
         lane = lanes[task.input]
@@ -234,16 +236,17 @@ def _column(
     layout: Layout, output: Output, result: Result, lanes: dict[int, Lane], spine: Spine, q_code: Words
 ) -> pl.Series:
     """The feature's column. Keys that are null have null."""
-    failed = result.ok == 2
-    if failed.any():
+    wrong = failed(result, len(spine.t))
+    if wrong.any():
+        first = int(np.argmax(wrong))
         raise ComputeError(
-            f"feature `{output.name}` of `{layout.ref}` cannot be computed for {counted(int(failed.sum()), 'row')}: "
-            f"the {output.function} does not fit {dtype_text(output.dtype)}",
-            at=f"spine row {int(np.argmax(failed))}, key {_key_text(layout, spine, int(np.argmax(failed)))}",
+            f"feature `{output.name}` of `{layout.ref}` cannot be computed for {counted(int(wrong.sum()), 'row')}: "
+            f"the {output.function} does not fit {dtype_text(output.one.dtype)}",
+            at=f"spine row {first}, key {_key_text(layout, spine, first)}",
             hint='a smaller window, or a wider type: expr="CAST(… AS DOUBLE)"',
         )
     made = column(output, result, lanes, len(spine.t))
-    return masked(made, (q_code >= 0).view(np.uint8)) if output.function in LISTS else made
+    return masked(made, (q_code >= 0).view(np.uint8)) if is_list(output) else made
 
 
 def _key_text(layout: Layout, spine: Spine, row: int) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -14,7 +14,7 @@ from gnomon import columns
 from gnomon.columns import NO_FLAGS, NO_WORDS, Flags, Words
 from gnomon.engines.lanes import Lane, gather, masked, series
 from gnomon.kernels import sums
-from gnomon.plan.layout import Output
+from gnomon.plan.layout import NONE, Output
 
 SELECTIONS = frozenset({"min", "max", "first", "last", "mode", "column"})
 """Functions whose value is the value of one row."""
@@ -24,6 +24,10 @@ _REALS = frozenset({"mean", "var", "std", "median", "quantile"})
 _BY_EQUALITY = frozenset({"mode", "top_k", "histogram"})
 """Functions whose values stand for all that are equal to them."""
 
+FAILED = 2
+"""Of `Result.ok`: the value could not be computed."""
+
+_COUNT = Output("", "count", pl.Int64())
 _NO_LOWS: NDArray[np.uint64] = np.empty(0, np.uint64)
 
 
@@ -36,7 +40,7 @@ class Result:
     low: NDArray[np.uint64] = field(default_factory=lambda: _NO_LOWS)
     """The lower halves of Decimal sums."""
     ok: Flags = field(default_factory=lambda: NO_FLAGS)
-    """0 null, 1 a value, 2 could not be computed; not used by selections and lists."""
+    """0 null, 1 a value, FAILED; not used by selections and lists."""
     lists: list[Lists] = field(default_factory=list)
     """Of each chunk, for lists."""
 
@@ -51,13 +55,13 @@ class Lists:
     """[q + 1]: list i is `rows[offsets[i]:offsets[i + 1]]`."""
     rows: Words
     """Numbers of the rows whose values stand in the lists."""
-    counts: NDArray[np.int64] = field(default_factory=lambda: NO_WORDS)
-    """Beside each row, in histograms: how often its value occurs."""
+    each: Result | None = None
+    """Beside each row, where the list goes by key: what its value, the key, is worth."""
 
 
 def make_result(task: Output, n: int) -> Result:
     """Room for `n` values: null where nothing will be written."""
-    if task.function in LISTS:
+    if is_list(task):
         return Result(NO_WORDS)
     if task.function in SELECTIONS:
         return Result(np.full(n, -1, np.int64))
@@ -70,9 +74,23 @@ def make_result(task: Output, n: int) -> Result:
     return Result(np.zeros(n, np.int64), low, ok)
 
 
+def is_list(task: Output) -> bool:
+    """Whether a value is a list of what the window holds."""
+    return task.function in LISTS or task.by != NONE
+
+
+def failed(result: Result, n: int) -> NDArray[np.bool_]:
+    """Which of the `n` values could not be computed; one category is enough."""
+    flags = result.ok == FAILED if len(result.ok) else np.zeros(n, np.bool_)
+    for given in result.lists:
+        if given.each is not None and (given.each.ok == FAILED).any():
+            flags[np.repeat(given.at, np.diff(given.offsets))[given.each.ok == FAILED]] = True
+    return flags
+
+
 def column(task: Output, result: Result, lanes: Mapping[int, Lane], n: int) -> pl.Series:
-    """The `n` values as a column, null where a value could not be computed."""
-    if task.function in LISTS:
+    """The `n` values as a column, whatever where a value could not be computed (`failed`)."""
+    if is_list(task):
         return _list_column(task, result, lanes, n)
     if task.function in SELECTIONS:
         return gather(_source(task, lanes), result.values).alias(task.name)
@@ -86,6 +104,8 @@ def column(task: Output, result: Result, lanes: Mapping[int, Lane], n: int) -> p
 
 def _source(task: Output, lanes: Mapping[int, Lane]) -> pl.Series:
     """The values that row numbers select."""
+    if task.by != NONE:
+        return lanes[task.by].folded
     lane = lanes[task.input]
     return lane.folded if task.function in _BY_EQUALITY else lane.column
 
@@ -98,16 +118,19 @@ def _list_column(task: Output, result: Result, lanes: Mapping[int, Lane], n: int
     starts = np.zeros(n + 1, np.int64)
     np.cumsum(sizes, out=starts[1:])
     rows = np.empty(starts[-1], np.int64)
-    counts = np.empty(starts[-1] if task.function == "histogram" else 0, np.int64)
+    # Of each place in the lists, where its value stands among those of all chunks, one after the other.
+    among = np.empty(starts[-1], np.int64)
+    done = 0
     for given in result.lists:
         place = np.repeat(starts[given.at] - given.offsets[:-1], np.diff(given.offsets))
         place += np.arange(len(given.rows))
         rows[place] = given.rows
-        if len(counts):
-            counts[place] = given.counts
+        among[place] = np.arange(done, done + len(place))
+        done += len(place)
     values = gather(_source(task, lanes), rows).alias("value")
-    if task.function == "histogram":
-        values = pl.DataFrame({"key": values, "value": counts}).to_struct("value")
+    if task.by != NONE or task.function == "histogram":
+        each = _each(task, result.lists, lanes).gather(among)
+        values = pl.DataFrame({"key": values, "value": each}).to_struct("value")
     owner = pl.Series(np.repeat(np.arange(n), sizes))
     grouped = (
         pl.DataFrame({"owner": owner, "value": values}).group_by("owner", maintain_order=True).agg("value")
@@ -115,3 +138,10 @@ def _list_column(task: Output, result: Result, lanes: Mapping[int, Lane], n: int
     everyone = pl.DataFrame({"owner": np.arange(n)})
     joined = everyone.join(grouped, on="owner", how="left", maintain_order="left")
     return joined["value"].fill_null([]).cast(task.dtype).alias(task.name)
+
+
+def _each(task: Output, lists: Sequence[Lists], lanes: Mapping[int, Lane]) -> pl.Series:
+    """The values beside the keys, chunk by chunk."""
+    one = _COUNT if task.function == "histogram" else task.one
+    made = [column(one, given.each, lanes, len(given.rows)) for given in lists if given.each is not None]
+    return pl.concat([pl.Series(dtype=one.dtype), *(part.rename("") for part in made)])

@@ -117,7 +117,7 @@ def _make_ready(store: OnlineStore, job: Job) -> Ready:
     for i, output in enumerate(job.outputs):
         spots = [
             place.get(lane_name(layout.inputs[k])) if k != NONE else NONE
-            for k in (output.input, output.where)
+            for k in (output.input, output.where, output.by)
         ]
         if None not in spots and table.shape.kind == layout.kind:
             moved.append(_with_inputs(output, *spots))  # type: ignore[arg-type]
@@ -132,8 +132,8 @@ def _make_ready(store: OnlineStore, job: Job) -> Ready:
     return Ready(job, table, program, tuple(asked), encoders, max(safe) if whole else NEVER, defaults)
 
 
-def _with_inputs(output: Output, given: int, where: int) -> Output:
-    return replace(output, input=given, where=where)
+def _with_inputs(output: Output, given: int, where: int, by: int) -> Output:
+    return replace(output, input=given, where=where, by=by)
 
 
 def safe_t(job: Job, table: Table, output: Output) -> int:

@@ -260,6 +260,8 @@ def _aggregate(given: Aggregate, when: str) -> str:
     text = f"{given.function}({', '.join(part for part in (of, *details) if part)})"
     if given.where:
         text += f" where {given.where}"
+    if given.by:
+        text += f" by {given.by}"
     text += f" {when}"
     if given.offset:
         text += f", ending {show_duration(given.offset)} before"

@@ -15,6 +15,8 @@ def how(layout: Layout, output: Output) -> str:
     text = f"{output.function}({', '.join(_arguments(layout, output))})"
     if output.where != NONE:
         text += f" where {layout.inputs[output.where].text}"
+    if output.by != NONE:
+        text += f" by {layout.inputs[output.by].text}"
     end = f"t - {show_duration(output.offset)}" if output.offset else "t"
     if layout.forward:
         text += f" in [t, t + {show_duration(output.window)}), by the latest knowledge"

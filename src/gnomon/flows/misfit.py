@@ -33,7 +33,7 @@ def uncomputed(rows: pl.LazyFrame, layout: Layout, inputs: Iterable[int]) -> Dat
         try:
             rows.select(given.evaluate().null_count()).collect(engine="streaming", optimizations=_PLAIN)
         except pl.exceptions.PolarsError as error:
-            names = [f"`{o.name}`" for o in layout.outputs if i in (o.input, o.where)]
+            names = [f"`{o.name}`" for o in layout.outputs if i in o.inputs]
             features = f"feature{'s' if len(names) > 1 else ''} {', '.join(names)}"
             why, hint = _reason(given, str(error).split("\n", maxsplit=1)[0])
             return DataError(f"{features} cannot be computed: {why}", hint=hint)

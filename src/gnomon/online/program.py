@@ -147,7 +147,7 @@ def make_program(
 
 
 def _view(output: Output) -> tuple[int, int, int, int]:
-    return output.input, output.where, NONE, int(output.keep_nulls)
+    return output.input, output.where, output.by, int(output.keep_nulls)
 
 
 def _walk(output: Output) -> tuple[int, int, int, int]:
@@ -178,12 +178,15 @@ def _parameter(output: Output, types: Sequence[pl.DataType]) -> int:
 
 
 def _lines(output: Output) -> list[int]:
-    if output.function == "histogram":
+    if output.function == "histogram" or output.by != NONE:
         return [_ALL] * folds.ENTRY
     return [output.k] if output.function in _LISTS else []
 
 
 def _shape(output: Output, layout: Layout, types: Sequence[pl.DataType]) -> Shape:
+    if output.by != NONE:
+        key = layout.lanes[output.by].kind, reader(types[output.by])
+        return Shape("by key", _kind(output.one, layout), reader(output.one.dtype), *key)
     if output.function == "histogram":
         return Shape("by key", "word", same, layout.lanes[output.input].kind, reader(types[output.input]))
     if output.function in _LISTS:

@@ -16,14 +16,14 @@ from typing import Any, Literal
 
 import polars as pl
 
-from gnomon.define.aggregate import RULES, Aggregate
+from gnomon.define.aggregate import RULES, Aggregate, by_type, value_type
 from gnomon.define.base import Problems
 from gnomon.define.expressions import Columns, columns_of, columns_read, dtype_of, typed
 from gnomon.define.feature import Feature
 from gnomon.define.group import FeatureGroup
 from gnomon.define.label import Label
 from gnomon.errors import nearest
-from gnomon.types import DType, dtype_text, finer_than_micros, is_instant, is_nested
+from gnomon.types import DType, dtype_text, finer_than_micros, is_instant, is_nested, is_ordered
 
 NONE = -1
 """No input, no window, no limit."""
@@ -63,6 +63,8 @@ class Output:
     dtype: DType
     input: int = NONE
     where: int = NONE
+    by: int = NONE
+    """The input by whose values the rows of a window are taken apart."""
     window: int = NONE
     """Microseconds, or NONE: all rows before t."""
     offset: int = 0
@@ -80,7 +82,12 @@ class Output:
     @property
     def inputs(self) -> set[int]:
         """The positions of all that is read of a row."""
-        return {self.input, self.where} - {NONE}
+        return {self.input, self.where, self.by} - {NONE}
+
+    @property
+    def one(self) -> Output:
+        """What is computed for each category, where there are some."""
+        return self if self.by == NONE else replace(self, by=NONE, dtype=value_type(self.dtype))
 
     @property
     def span(self) -> int | None:
@@ -314,7 +321,7 @@ def _aggregate_outputs(
     aggregate: Aggregate, at: str, use: Any, inputs: Mapping[Any, Input], problems: Problems
 ) -> list[Output]:
     rule = RULES[aggregate.function]
-    position = where = NONE
+    position = where = by = NONE
     dtype: DType = pl.Null()
     if aggregate.column is not None or aggregate.expr is not None:
         position = use(aggregate.column, aggregate.expr, at)
@@ -339,13 +346,27 @@ def _aggregate_outputs(
         if not isinstance(list(inputs.values())[where].dtype, pl.Boolean):
             problems.add(f"the condition `{aggregate.where}` is not true or false", at=f"{at}.where")
             return []
+    returned = rule.returns(dtype)
+    if aggregate.by is not None:
+        by = use(aggregate.by, None, f"{at}.by")
+        if by == NONE:
+            return []
+        category = list(inputs.values())[by].dtype
+        if not is_ordered(category):
+            problems.add(
+                f"values of `{aggregate.by}`, which is {dtype_text(category)}, are no categories",
+                at=f"{at}.by",
+            )
+            return []
+        returned = by_type(category, returned)
     return [
         Output(
             name=name,
             function=aggregate.function,
-            dtype=rule.returns(dtype),
+            dtype=returned,
             input=position,
             where=where,
+            by=by,
             window=window.length if window else NONE,
             offset=aggregate.offset,
             limit=aggregate.limit if aggregate.limit is not None else NONE,

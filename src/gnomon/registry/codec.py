@@ -109,6 +109,7 @@ class _Aggregate(_Strict, frozen=True, kw_only=True, omit_defaults=True, tag_fie
     distinct: bool
     # Left out where they have their default, so that documents of before they were there keep their text.
     q: float | None = None
+    by: str | None = None
 
 
 class _Label(_Strict, frozen=True, kw_only=True, tag_field="type", tag="label"):
@@ -301,6 +302,7 @@ def _encode_aggregate(feature: Aggregate, at: str) -> _Aggregate:
         nulls=feature.nulls,
         distinct=feature.distinct,
         q=feature.q,
+        by=feature.by,
     )
 
 

@@ -80,7 +80,7 @@ EFFECTS: dict[str, dict[str, Effect]] = {
     },
     "aggregate": dict.fromkeys(
         (
-            *("function", "column", "expr", "windows", "where", "limit", "offset", "default"),
+            *("function", "column", "expr", "windows", "where", "by", "limit", "offset", "default"),
             *("include_request", "k", "q", "ddof", "nulls", "distinct"),
         ),
         "meaning",
@@ -149,6 +149,8 @@ def summary(feature: Feature | Aggregate | Label) -> str:
         words.append(f"over {', '.join(window.text for window in feature.windows)}")
     if feature.where is not None:
         words.append(f"where {feature.where}")
+    if feature.by is not None:
+        words.append(f"by {feature.by}")
     return " ".join(words)
 
 

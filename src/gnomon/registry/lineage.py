@@ -20,8 +20,8 @@ from gnomon.define.ondemand import OnDemand
 from gnomon.errors import not_found
 
 NodeKind = Literal["column", "request", "feature", "on_demand", "service"]
-Via = Literal["value", "filter", "key", "time", "id"]
-"""What a column is to a feature: its value, a condition, the key, a time column or the event id."""
+Via = Literal["value", "filter", "category", "key", "time", "id"]
+"""What a column is to a feature: its value, a condition, what it is taken by, the key, a time or the event id."""
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -127,6 +127,8 @@ def columns_read(feature: Feature | Aggregate | Label) -> Iterator[tuple[str, Vi
     if isinstance(feature, Aggregate) and feature.where is not None:
         for name in columns_of(feature.where):
             yield name, "filter"
+    if isinstance(feature, Aggregate) and feature.by is not None:
+        yield feature.by, "category"
 
 
 def _of_group(group: FeatureGroup) -> Iterator[Edge]:

@@ -27,7 +27,7 @@ from gnomon.errors import DataError, UsageError
 from gnomon.plan.identity import content_hashes, row_hashes
 from gnomon.plan.layout import make_layout
 from gnomon.plan.normal import normalise
-from gnomon.testing.reference_values import OVERFLOW, Asked, Item, Overflow, aggregate
+from gnomon.testing.reference_values import OVERFLOW, Asked, Item, Overflow, aggregate, by_category
 from gnomon.time import NEVER, instant
 
 __all__ = ["OVERFLOW", "Answered", "Overflow", "Version", "historical", "online", "read", "same", "schema_of"]
@@ -154,7 +154,7 @@ def evaluate(group: FeatureGroup, row: Row, schema: Schema) -> dict[tuple[int, s
 
 
 def _wanted(feature: Feature | Aggregate | Label, schema: Schema) -> dict[str, pl.Expr]:
-    """The feature's "value" and "where" as expressions over a row."""
+    """The feature's "value", "where" and "by" as expressions over a row."""
     if isinstance(feature, Label):
         feature = feature.aggregate
     if isinstance(feature, Feature):
@@ -164,15 +164,20 @@ def _wanted(feature: Feature | Aggregate | Label, schema: Schema) -> dict[str, p
     if feature.expr is not None:
         wanted["value"] = _expression(feature.expr, schema)
     elif feature.column is not None:
-        raw = pl.col(feature.column)
-        wanted["value"] = raw.cast(pl.Int64) if schema[feature.column].is_unsigned_integer() else raw
+        wanted["value"] = _column(feature.column, schema)
     if feature.where is not None:
         wanted["where"] = _expression(feature.where, schema)
+    if feature.by is not None:
+        wanted["by"] = _column(feature.by, schema)
     return wanted
 
 
 def _expression(text: str, schema: Schema) -> pl.Expr:
     return typed(text, columns_read(text, schema))
+
+
+def _column(name: str, schema: Schema) -> pl.Expr:
+    return pl.col(name).cast(pl.Int64) if schema[name].is_unsigned_integer() else pl.col(name)
 
 
 def schema_of(group: FeatureGroup, rows: Sequence[Row] = ()) -> dict[str, pl.DataType]:
@@ -261,7 +266,22 @@ def _event_values(
             chosen = [(v.time, v.values) for v in _in_window(rows, t - declared.offset, window)]
             if declared.include_request and own is not None:
                 chosen.append((t, own))
-            found[name] = aggregate(_items(i, declared, chosen), Asked(declared, window, t))
+            found[name] = _aggregated(i, chosen, Asked(declared, window, t))
+    return found
+
+
+def _aggregated(i: int, chosen: Sequence[tuple[int, Mapping[tuple[int, str], Any]]], asked: Asked) -> Any:
+    """The value over a window's rows; by category, that of each which they have, as if the others were not there."""
+    declared = asked.aggregate
+    if declared.by is None:
+        return aggregate(_items(i, declared, chosen), asked)
+    chosen = [row for row in chosen if declared.where is None or row[1][i, "where"] is True]
+    found = []
+    for category, rows in by_category(chosen, lambda row: row[1][i, "by"]):
+        value = aggregate(_items(i, declared, rows), asked)
+        if isinstance(value, Overflow):
+            return value
+        found.append({"key": category, "value": value})
     return found
 
 
@@ -368,7 +388,7 @@ def labels(
         end = t + label.window.length
         mature = until is not None and end + label.lateness <= until
         chosen = [(v.time, v.values) for v in rows if t <= v.time < end]
-        value = aggregate(_items(i, label.aggregate, chosen), Asked(label.aggregate, label.window, end))
+        value = _aggregated(i, chosen, Asked(label.aggregate, label.window, end))
         # What overflows is an error, mature or not.
         known = key is not None and (mature or isinstance(value, Overflow))
         found[label.name], found[label.name + MATURE] = value if known else None, mature

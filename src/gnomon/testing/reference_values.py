@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from decimal import Context, Decimal
 from fractions import Fraction
-from typing import Any
+from typing import Any, TypeVar
 
 from gnomon.define.aggregate import Aggregate, Window
 
@@ -201,13 +201,26 @@ def _interpolated(values: Sequence[Any], q: float) -> float | None:
 # ----------------------------------------------------------------------------------- how often values occur
 
 
+T = TypeVar("T")
+
+
+def by_category(rows: Sequence[T], category: Callable[[T], Any]) -> list[tuple[Any, list[T]]]:
+    """The rows of each category, in their order; categories ascending, without null.
+
+    NaN is one category, and so are −0.0 and 0.0: 0.0.
+    """
+    alike: dict[Any, list[T]] = {}
+    for row in rows:
+        if category(row) is not None:
+            alike.setdefault(_identity(category(row)), []).append(row)
+    firsts = [category(found[0]) for found in alike.values()]
+    keys = _sorted([key + 0.0 if isinstance(key, float) else key for key in firsts])
+    return [(key, alike[_identity(key)]) for key in keys]
+
+
 def _counted(values: Sequence[Any]) -> list[tuple[Any, int]]:
-    """(value, how often it occurs), values ascending. NaN is one value, and so are −0.0 and 0.0: 0.0."""
-    counts: dict[Any, int] = {}
-    for value in values:
-        counts[_identity(value)] = counts.get(_identity(value), 0) + 1
-    alike = [value + 0.0 if isinstance(value, float) else value for value in _first_of_each(list(values))]
-    return [(value, counts[_identity(value)]) for value in _sorted(alike)]
+    """(value, how often it occurs), values ascending."""
+    return [(key, len(found)) for key, found in by_category(values, lambda value: value)]
 
 
 def _most_frequent(values: Sequence[Any], k: int) -> list[Any]:

@@ -159,6 +159,8 @@ def aggregates(
     )
     given["windows"] = tuple(draw(windows))
     given["where"] = draw(st.none() | st.sampled_from(CONDITIONS))
+    if rule.scalar:
+        given["by"] = draw(st.sampled_from([None, None, None, "s", "x", "i", "b", "d"]))
     given["limit"] = draw(st.sampled_from([None, None, None, 1, 2]))
     given["offset"] = draw(st.sampled_from(["0s", "0s", "1us", "2s"]))
     if include_request and given["offset"] == "0s":
@@ -173,7 +175,8 @@ def aggregates(
         given["distinct"] = is_ordered(_TYPES.get(chosen or "", pl.Null())) and draw(st.booleans())
     if function in ("var", "std"):
         given["ddof"] = draw(st.sampled_from([0, 1]))
-    if default and isinstance(rule.returns(_TYPES.get(chosen or "", pl.Null())), pl.Int64 | pl.Float64):
+    returned = rule.returns(_TYPES.get(chosen or "", pl.Null()))
+    if default and given.get("by") is None and isinstance(returned, pl.Int64 | pl.Float64):
         given["default"] = draw(st.sampled_from([None, 0, 7]))
     return Aggregate(function, name=name, **given)
 
