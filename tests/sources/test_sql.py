@@ -88,7 +88,7 @@ def test_a_column_that_changes_its_type_on_the_way_down_is_an_error_and_no_loss(
     with pytest.raises(
         DataError, match="column `k` is Int64 in the first 10,000 rows, and Float64"
     ) as caught:
-        opened().scan(["k"])
+        opened().scan(["k"]).collect()
     assert caught.value.hint == "give it one type in the query: CAST(k AS …) AS k"
     assert opened("SELECT CAST(k AS REAL) AS k FROM rows").scan(["k"]).collect()["k"].min() == 0.5
 
@@ -123,6 +123,6 @@ def test_a_database_without_a_driver_is_told(tmp_path):
     with pytest.raises(DataError, match="cannot open `nothing://…@host/db`") as caught:
         SQLReader(
             gn.SQLSource("s", url="nothing://ana:secret@host/db", query="SELECT 1", timestamp="t"), tmp_path
-        )
+        ).schema()
     assert caught.value.hint
     assert "secret" not in str(caught.value)

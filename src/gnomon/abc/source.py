@@ -11,7 +11,8 @@ from typing import Self
 
 import polars as pl
 
-from gnomon.errors import DataError, UsageError
+from gnomon.errors import DataError, GnomonError, UsageError
+from gnomon.time import ALWAYS, NEVER
 from gnomon.types import DType, as_dtype
 
 
@@ -30,6 +31,23 @@ class Part:
     """Whether rows are only ever added, none known earlier than what has been read: progress counts in
     known_at.
     """
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """Which rows matter, by their times in µs. Whoever asks filters by itself: this spares the source, the network
+    and the memory what it can, and a source may bring more.
+    """
+
+    since: int = ALWAYS
+    """Rows with an earlier event time do not matter."""
+    until: int = NEVER
+    """Rows with a later event time do not matter."""
+    active_since: int = ALWAYS
+    """Rows of which event time and declared known_at both lie before it do not matter."""
+
+
+EVERY_ROW = Wanted()
 
 
 class SourceReader(ABC):
@@ -66,12 +84,28 @@ class SourceReader(ABC):
 
     @abstractmethod
     def scan(
-        self, columns: Sequence[str], *, parts: Sequence[Part] | None = None, part_column: str | None = None
+        self,
+        columns: Sequence[str],
+        *,
+        parts: Sequence[Part] | None = None,
+        part_column: str | None = None,
+        wanted: Wanted = EVERY_ROW,
     ) -> pl.LazyFrame:
         """The rows, lazily: filters put on the frame reach the files.
 
         Shape: the columns asked for; with `part_column`, one more that tells each row's part (String).
+        Raises: Unavailable, when the rows are read, if a server goes away meanwhile.
         """
+
+    def reads(self, columns: Sequence[str], wanted: Wanted = EVERY_ROW) -> tuple[str, ...]:
+        """What of a scan reaches the source, line by line, for people: which files, columns and conditions."""
+        return ()
+
+    def failure(self, error: Exception) -> GnomonError | None:
+        """What an error means that Polars or the system raised while rows were read; None where that is nothing that
+        only the source can know.
+        """
+        return None
 
     def expected_rows(self) -> int:
         """About how many rows there are, told without reading them; -1 if that cannot be told."""

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Sequence
 import polars as pl
 from msgspec.structs import replace
 
-from gnomon.abc.source import Part, SourceReader
+from gnomon.abc.source import Part, SourceReader, Wanted
 from gnomon.define.group import FeatureGroup
 from gnomon.errors import Gone
 from gnomon.flows.load import Piece
@@ -71,7 +71,7 @@ def missing(table: Table, parts: Sequence[Part], end: int) -> Iterator[Piece]:
         loaded = table.parts.get(part.name)
         since = table.start if loaded is None else loaded.end
         if since < end:
-            yield Piece(part, since, end)
+            yield Piece(part, since, end, again=loaded is not None)
 
 
 def moved_on(table: Table, layout: Layout, reach: Reach, newest: int, now: int) -> Table:
@@ -84,7 +84,8 @@ def moved_on(table: Table, layout: Layout, reach: Reach, newest: int, now: int) 
 def newest_activation(layout: Layout, reader: SourceReader, pieces: Sequence[Piece]) -> int:
     newest = ALWAYS
     for end, same in _by_end(pieces).items():
-        raw = reader.scan(raw_columns(layout), parts=same)
+        since = min(piece.wanted.active_since for piece in pieces if piece.end == end)
+        raw = reader.scan(raw_columns(layout), parts=same, wanted=Wanted(active_since=since))
         active = activation(layout, normalise(raw, layout, inputs=()))
         found = collect_rows(
             active.filter(pl.col("__active") < end).select(pl.col("__active").max()),

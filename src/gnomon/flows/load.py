@@ -16,7 +16,7 @@ import polars as pl
 
 from gnomon import columns
 from gnomon.abc.online import OnlineStore
-from gnomon.abc.source import Part, SourceReader
+from gnomon.abc.source import Part, SourceReader, Wanted
 from gnomon.columns import Words
 from gnomon.engines.resolve import later
 from gnomon.errors import DataError, counted
@@ -47,6 +47,15 @@ class Piece:
     since: int
     """Rows with an earlier activation are in the table, or not wanted."""
     end: int
+    again: bool = False
+    """Whether the part was loaded before, up to `since`."""
+
+    @property
+    def wanted(self) -> Wanted:
+        """What of the part must be read. A part that is new is read whole: of its rows before a table's start some
+        count too, and what is ignored is told.
+        """
+        return Wanted(active_since=self.since if self.again else ALWAYS)
 
 
 @dataclass
@@ -88,7 +97,7 @@ def load(
     Raises: DataError for event ids that are not unique, or rows that cannot be read.
     """
     stored = HASHES if _has_stored_ids(layout) else ()
-    raw = reader.scan([*raw_columns(layout), *stored], parts=[piece.part])
+    raw = reader.scan([*raw_columns(layout), *stored], parts=[piece.part], wanted=piece.wanted)
     with telling(layout.ref, Origin(reader, layout, (piece.part,))):
         loaded = LoadedPiece(ignored=count_ignored(raw, layout))
         begins = piece.since == table.start != ALWAYS

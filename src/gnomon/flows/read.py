@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import polars as pl
 
-from gnomon.abc.source import Part, SourceReader
+from gnomon.abc.source import Part, SourceReader, Wanted
 from gnomon.engines.resolve import AsOf, needs_content
 from gnomon.errors import DataError, Unavailable, counted
 from gnomon.flows.misfit import misfit
@@ -53,6 +53,8 @@ class Reading:
     until: int
     """Event times after it are not read; NEVER: all are."""
     parts: tuple[Part, ...]
+    pushed: tuple[str, ...]
+    """What of it the source itself is asked, for people."""
 
     def ignored(self, layout: Layout) -> Ignored:
         return count_ignored(self.raw, layout)
@@ -67,13 +69,16 @@ def plan_reading(
     inputs = sorted({i for o in outputs for i in o.inputs})
     with_content = needs_content(layout, outputs, overlapping)
     since, until = _stretch(layout, outputs, first_t, last_t)
-    raw = reader.scan(raw_columns(layout), part_column=PART if overlapping else None)
+    part_column = PART if overlapping else None
+    raw = reader.scan(raw_columns(layout), part_column=part_column)
     if overlapping and not _overlap(raw, Origin(reader, layout, parts)):
         overlapping = False
         with_content = needs_content(layout, outputs, False)
     schema = raw.collect_schema()
+    wanted = Wanted(since, until)
+    rows = reader.scan(raw_columns(layout), part_column=part_column, wanted=wanted)
     numbered = layout.kind == "state" and reader.numbered
-    filtered = raw.with_row_index(ROW) if numbered else raw
+    filtered = rows.with_row_index(ROW) if numbered else rows
     time = event_time(layout, schema)
     if isinstance(schema[layout.timestamp], pl.Datetime):
         # In the column's own type, so that files can skip row groups by their statistics.
@@ -92,10 +97,13 @@ def plan_reading(
         filtered, layout, inputs=inputs, with_content=with_content, keep=(PART,) if overlapping else ()
     )
     narrow = normalise(filtered, layout, inputs=(), keep=(ROW,)) if numbered else None
-    wide = raw.select(name for name, _ in layout.columns)
+    wide = rows.select(name for name, _ in layout.columns)
     evaluated = tuple(layout.inputs[i].evaluate().alias(lane(i)) for i in inputs)
     columns = tuple(c for c in schema.names() if c != PART)
-    return Reading(frame, narrow, wide, evaluated, raw, reader.describe(), columns, since, until, parts)
+    pushed = reader.reads(raw_columns(layout), wanted)
+    return Reading(
+        frame, narrow, wide, evaluated, raw, reader.describe(), columns, since, until, parts, pushed
+    )
 
 
 def _stretch(layout: Layout, outputs: Sequence[Output], first_t: int, last_t: int) -> tuple[int, int]:
@@ -212,6 +220,9 @@ def telling(what: str, origin: Origin | None = None) -> Iterator[None]:
     except (pl.exceptions.PolarsError, OSError) as error:
         found = None
         if origin is not None:
+            known = origin.reader.failure(error)
+            if known is not None:
+                raise known from None
             origin.check_unchanged()
             found = origin.cause()
         if found is not None:

@@ -121,6 +121,7 @@ class Retrieval:
             kind = "labels" if layout.forward else f"{layout.kind} group"
             lines.append(f"\n{layout.ref} ({kind}), key {keys}")
             lines.append(f"  reads   {reading.source}: {', '.join(reading.columns)}")
+            lines += [f"          {line}" for line in reading.pushed]
             low = "the beginning" if reading.since == ALWAYS else show(reading.since)
             high = "the end" if reading.until == NEVER else show(reading.until)
             lines.append(f"  rows    with event time from {low} to {high}")

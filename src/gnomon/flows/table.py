@@ -8,7 +8,7 @@ from pathlib import Path
 import polars as pl
 
 from gnomon.abc.offline import OfflineStore
-from gnomon.abc.source import Part, SourceReader
+from gnomon.abc.source import EVERY_ROW, Part, SourceReader, Wanted
 from gnomon.define.feature import Feature
 from gnomon.define.group import FeatureGroup
 from gnomon.errors import Gone
@@ -100,11 +100,16 @@ class TableReader(SourceReader):
         return found
 
     def scan(
-        self, columns: Sequence[str], *, parts: Sequence[Part] | None = None, part_column: str | None = None
+        self,
+        columns: Sequence[str],
+        *,
+        parts: Sequence[Part] | None = None,
+        part_column: str | None = None,
+        wanted: Wanted = EVERY_ROW,
     ) -> pl.LazyFrame:
         types = self.columns | dict.fromkeys(HASHES, pl.Int64())
-        wanted = {name: types[name] for name in dict.fromkeys(columns)}
-        return self.offline.scan(self.table, wanted, parts=self.parts() if parts is None else parts)
+        chosen = {name: types[name] for name in dict.fromkeys(columns)}
+        return self.offline.scan(self.table, chosen, parts=self.parts() if parts is None else parts)
 
     def describe(self) -> str:
         version = self.offline.version(self.table)

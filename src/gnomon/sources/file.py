@@ -9,7 +9,7 @@ from pathlib import Path
 
 import polars as pl
 
-from gnomon.abc.source import Part, SourceReader, usable
+from gnomon.abc.source import EVERY_ROW, Part, SourceReader, Wanted, usable
 from gnomon.define.source import FileSource
 from gnomon.errors import DataError, Unavailable, nearest
 from gnomon.plan.normal import as_type, days_are_times
@@ -230,7 +230,12 @@ class FileReader(SourceReader):
         return sum(part.size for part in self.parts()) // _TEXT_ROW
 
     def scan(
-        self, columns: Sequence[str], *, parts: Sequence[Part] | None = None, part_column: str | None = None
+        self,
+        columns: Sequence[str],
+        *,
+        parts: Sequence[Part] | None = None,
+        part_column: str | None = None,
+        wanted: Wanted = EVERY_ROW,
     ) -> pl.LazyFrame:
         files = self.files if parts is None else [Path(p.name) for p in parts]
         if self.format != "parquet":
