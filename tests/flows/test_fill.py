@@ -47,7 +47,7 @@ def part(name: str, etag: str = "1") -> Part:
 def test_missing_are_parts_never_seen_and_what_seen_ones_hold_after_their_end(layout):
     given = table(layout, start=5, parts={"a": Loaded("1", 10), "b": Loaded("1", 20)})
     parts = [part("a"), part("b"), part("c")]
-    assert list(missing(given, parts, 20)) == [Piece(part("a"), 10, 20), Piece(part("c"), 5, 20)]
+    assert list(missing(given, parts, 20)) == [Piece(part("a"), 10, 20, again=True), Piece(part("c"), 5, 20)]
     assert list(missing(given, parts, 5)) == []
 
 

@@ -34,17 +34,21 @@ BROAD: dict[tuple[str, str], str] = {
 """(module, function) that may catch everything → why. A flow's edge, a listener's call, a user's function."""
 
 DRIVERS: dict[str, tuple[str, ...]] = {
-    "deltalake": ("offline/delta.py", "sources/file.py"),
+    "adbc_driver_manager": ("sources/postgres.py",),
+    "adbc_driver_postgresql": ("sources/postgres.py",),
+    "deltalake": ("offline/delta.py", "sources/delta.py"),
+    "duckdb": ("sources/duckdb.py",),
     "lmdb": ("online/lmdb*.py",),
     "hiredis": ("online/redis*.py",),
     "numba": ("kernels/*.py",),
     "pandas": (),
     "psycopg": ("registry/backends/postgres.py", "online/postgres*.py"),
-    "pyarrow": (),
+    "pyarrow": ("sources/postgres.py", "sources/objects.py"),
+    "pyiceberg": ("sources/iceberg.py",),
     "redis": ("online/redis*.py",),
     "rich": ("cli/*.py",),
     "sklearn": ("demo/*.py", "cli/*.py"),
-    "sqlalchemy": ("registry/backends/*.py", "sources/sql.py"),
+    "sqlalchemy": ("registry/backends/*.py", "sources/anysql.py"),
     "typer": ("cli/*.py",),
 }
 """Package → the only modules that may import it. Empty: only through `plugins.require`, when it is needed."""

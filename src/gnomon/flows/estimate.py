@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import polars as pl
 
 from gnomon.abc.online import OnlineStore
-from gnomon.abc.source import Part, SourceReader
+from gnomon.abc.source import EVERY_ROW, Part, SourceReader, Wanted
 from gnomon.errors import counted
 from gnomon.flows.fill import activation
 from gnomon.flows.load import LoadedPiece, Piece, load
@@ -172,9 +172,15 @@ class _Beginning(SourceReader):
         return self._reader.parts()
 
     def scan(
-        self, columns: Sequence[str], *, parts: Sequence[Part] | None = None, part_column: str | None = None
+        self,
+        columns: Sequence[str],
+        *,
+        parts: Sequence[Part] | None = None,
+        part_column: str | None = None,
+        wanted: Wanted = EVERY_ROW,
     ) -> pl.LazyFrame:
-        return self._reader.scan(columns, parts=parts, part_column=part_column).head(self._rows)
+        rows = self._reader.scan(columns, parts=parts, part_column=part_column, wanted=wanted)
+        return rows.head(self._rows)
 
     def describe(self) -> str:
         return self._reader.describe()
