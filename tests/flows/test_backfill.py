@@ -109,6 +109,20 @@ def test_rows_that_become_known_later_and_corrections_are_where_they_were(bare, 
     assert held_online(bare, group) == want
 
 
+@pytest.mark.parametrize("server", ["valkey_url", "postgres_url"])
+def test_table_on_a_server_is_that_of_a_materialization(request, data, clock, server):
+    rows = [(day % 3, T - day * DAY - MINUTE) for day in range(DAYS)]
+    file(data, "a", *rows)
+    (data / "gnomon.toml").write_text("")
+    with gn.Store(data, online=request.getfixturevalue(server), clock=clock) as store:
+        store.apply([FILED])
+        store.materialize()
+        want = held_online(store, FILED)
+        report = store.backfill("filed", chunk="10d", workers=2)
+        assert held_online(store, FILED) == want
+        assert (report.rows, len(store._project.online.tables())) == (DAYS, 1)
+
+
 def test_answers_equal_training(filed):
     filed.backfill("filed", chunk="1d")
     assert ask(filed, [FILED], [0, 1, 2, 9]) == train(filed, [FILED], [(u, T) for u in (0, 1, 2, 9)])

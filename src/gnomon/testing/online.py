@@ -24,6 +24,7 @@ import pytest
 
 from gnomon.abc.online import NAME_BYTES, Merge, OnlineStore
 from gnomon.errors import NotFound, UsageError
+from gnomon.time import SECOND, system_clock
 
 Value = bytes | memoryview | None
 
@@ -527,6 +528,11 @@ class OnlineStoreTests:
             assert store.read(name, keys) == [model.get(name, {}).get(key) for key in keys]
         assert store.tables() == sorted(model)
         assert {name: dict(store.scan(name)) for name in model} == model
+
+    def test_a_server_tells_the_time_of_its_own_clock(self, store: OnlineStore) -> None:
+        """None is right for a store without a server; a server of the same machine has the same clock."""
+        before, told, after = system_clock(), store.server_time(), system_clock()
+        assert told is None or before - SECOND <= told <= after + SECOND
 
     def test_close_can_be_repeated_and_ends_all_use(self, store: OnlineStore) -> None:
         put(store, TABLE, {b"a": b"1"})

@@ -18,6 +18,7 @@ import pytest
 
 from gnomon.abc.registry import Address, NewRevision, RegistryBackend
 from gnomon.errors import Conflict, NotFound, UsageError
+from gnomon.time import SECOND, system_clock
 
 Open = Callable[[], RegistryBackend]
 
@@ -152,6 +153,11 @@ class RegistryBackendTests:
         second = open()
         assert contents(second) == {"a": "1"}
         second.close()
+
+    def test_server_tells_the_time_of_its_own_clock(self, backend: RegistryBackend) -> None:
+        """None is right for a storage without a server; a server of the same machine has the same clock."""
+        before, told, after = system_clock(), backend.server_time(), system_clock()
+        assert told is None or before - SECOND <= told <= after + SECOND
 
     def test_closing_twice_is_allowed(self, backend: RegistryBackend) -> None:
         backend.close()
