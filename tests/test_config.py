@@ -134,3 +134,25 @@ def test_a_folder_without_the_file_is_no_project(tmp_path):
     with pytest.raises(DataError, match="no project at") as caught:
         load(tmp_path)
     assert "gnomon init" in caught.value.hint
+
+
+def test_options_of_the_offline_store_are_texts_that_may_name_variables(tmp_path, monkeypatch):
+    monkeypatch.setenv("KEY", "hush")
+    (tmp_path / "gnomon.toml").write_text(
+        '[offline]\nurl = "s3://b"\noptions = { region = "eu", secret = "${KEY}" }\n'
+    )
+    config = load(tmp_path)
+    assert dict(config.offline_options) == {"region": "eu", "secret": "hush"}
+    assert "hush" not in repr(config)
+    assert load(tmp_path, offline="s3://b").offline_options == config.offline_options
+    assert load(tmp_path, offline="s3://other").offline_options == ()
+
+
+@pytest.mark.parametrize(
+    ("line", "what"), [("options = 5", "a section"), ("options = { a = 5 }", "must be text")]
+)
+def test_options_that_are_no_texts_are_told(tmp_path, line, what):
+    (tmp_path / "gnomon.toml").write_text(f"[offline]\n{line}\n")
+    with pytest.raises(DataError, match=what) as caught:
+        load(tmp_path)
+    assert "offline.options" in str(caught.value)

@@ -14,6 +14,8 @@ _MEANING = {
     "replica": "A local file that follows the registry, and answers while it is away. "
     "See [registry](../concepts/registry.md#on-a-server).",
     "offline": "Where the rows of cached groups are kept.",
+    "offline_options": "What reaches an object store: endpoint, credentials, region. See "
+    "[object stores](../how-to/object-stores.md).",
     "online": "Where the rows that answers need are kept.",
     "engine": "What computes training sets.",
     "slack": "A duration: how much longer than features look back online rows are kept. Not set: as long "

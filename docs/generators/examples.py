@@ -9,6 +9,7 @@ from pathlib import Path
 import gnomon as gn
 from gnomon import errors, plugins
 from gnomon.offline.delta import DeltaStore
+from gnomon.offline.places import Folder
 from gnomon.registry.requirements import RevisionIs
 from gnomon.registry.updates import Put
 from gnomon.store import Dataset
@@ -97,7 +98,7 @@ def _unavailable(folder: Path) -> None:
     table.mkdir(parents=True)
     (table / "00000000000000000000.json").write_text("cut off")
     try:
-        DeltaStore(folder / "offline").version("spending@1")
+        DeltaStore(Folder(folder / "offline")).version("spending@1")
     except errors.Unavailable as error:
         # What the library says about the file differs between its releases.
         raise errors.Unavailable(error.what.split(":")[0] + ": …", at=error.at, hint=error.hint) from None

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import re
 import tomllib
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +23,7 @@ definitions = "features.py"              # or a folder, or an importable module
 url = "sqlite:///.gnomon/registry.db"
 
 [offline]
-url = ".gnomon/offline"                  # Delta tables
+url = ".gnomon/offline"                  # Delta tables; or s3://bucket/prefix, gs://…, abfs://…
 
 [online]
 url = "lmdb://.gnomon/online"            # or redis://…, postgresql://…, memory://
@@ -49,12 +49,14 @@ class Config:
     window, and at least a day."""
     replica: str | None = None
     """A local file that answers about definitions while the registry is away."""
+    offline_options: tuple[tuple[str, str], ...] = field(default=(), repr=False)
+    """What reaches an object store: names and values. Not shown, for there are secrets among them."""
 
 
 _KEYS = {
     "project": {"name": "name", "definitions": "definitions"},
     "registry": {"url": "registry", "replica": "replica"},
-    "offline": {"url": "offline"},
+    "offline": {"url": "offline", "options": "offline_options"},
     "online": {"url": "online", "slack": "slack"},
     "engine": {"url": "engine"},
 }
@@ -86,9 +88,11 @@ def load(root: Path, **overrides: str | None) -> Config:
         for key, value in content.items():
             if key not in _KEYS[section]:
                 raise _unknown(f"key `{key}` in `[{section}]`", key, list(_KEYS[section]), file)
-            if not isinstance(value, str):
-                raise DataError(f"`{section}.{key}` must be text, found {value!r}", at=str(file))
-            values[_KEYS[section][key]] = _expand(value, f"{section}.{key}", file)
+            where = f"{section}.{key}"
+            if key == "options":
+                values[_KEYS[section][key]] = _options(value, where, file)
+                continue
+            values[_KEYS[section][key]] = _text(value, where, file)
     try:
         values = _with_durations(values)
     except UsageError as error:
@@ -98,13 +102,15 @@ def load(root: Path, **overrides: str | None) -> Config:
 
 def with_overrides(config: Config, **overrides: str | None) -> Config:
     """The configuration with some lines replaced; None leaves a line as it is."""
-    known = {field.name for field in fields(Config)} - {"root"}
+    known = {one.name for one in fields(Config)} - {"root", "offline_options"}
     for name in overrides:
         if name not in known:
             raise UsageError(f"`{name}` is not a setting", hint=f"known: {', '.join(sorted(known))}")
     given: dict[str, str | None] = {name: value for name, value in overrides.items() if value is not None}
     if "registry" in given and given["registry"] != config.registry:
         given.setdefault("replica", None)  # it is the other registry's
+    if given.get("offline", config.offline) != config.offline:
+        config = replace(config, offline_options=())  # they are the other store's
     return replace(config, **_with_durations(given))
 
 
@@ -112,6 +118,18 @@ def _with_durations(values: dict[str, Any]) -> dict[str, Any]:
     if isinstance(values.get("slack"), str):
         return {**values, "slack": duration(values["slack"])}
     return values
+
+
+def _options(value: object, where: str, file: Path) -> tuple[tuple[str, str], ...]:
+    if not isinstance(value, dict):
+        raise DataError(f"`{where}` must be a section", at=str(file), hint=f"write [{where}]")
+    return tuple((name, _text(one, f"{where}.{name}", file)) for name, one in value.items())
+
+
+def _text(value: object, where: str, file: Path) -> str:
+    if not isinstance(value, str):
+        raise DataError(f"`{where}` must be text, found {value!r}", at=str(file))
+    return _expand(value, where, file)
 
 
 def _expand(value: str, where: str, file: Path) -> str:

@@ -30,7 +30,14 @@ BUILT_IN: dict[Kind, dict[str, str]] = {
         "valkeys": "gnomon.online.redis:RedisStore [redis]",
     },
     "engine": {"local": "gnomon.engines.local:LocalEngine"},
-    "offline": {"delta": "gnomon.offline.delta:DeltaStore"},
+    "offline": {
+        "abfs": "gnomon.offline.bucket:BucketStore [arrow]",
+        "abfss": "gnomon.offline.bucket:BucketStore [arrow]",
+        "az": "gnomon.offline.bucket:BucketStore [arrow]",
+        "delta": "gnomon.offline.delta:DeltaStore",
+        "gs": "gnomon.offline.bucket:BucketStore [arrow]",
+        "s3": "gnomon.offline.bucket:BucketStore [arrow]",
+    },
     "registry": {
         "postgresql": "gnomon.registry.backends.postgres:PostgresRegistry [postgres]",
         "sqlite": "gnomon.registry.backends.sqlite:SqliteRegistry",

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from gnomon.offline.delta import DeltaStore
+from gnomon.offline.places import Folder
 from gnomon.testing.offline import OfflineStoreTests
 from tests.faults import children
 
@@ -17,4 +18,4 @@ assert children.SERVER  # other processes are forked by a server that has import
 class TestDeltaStore(OfflineStoreTests):
     @pytest.fixture
     def open(self, tmp_path: Path) -> partial[DeltaStore]:
-        return partial(DeltaStore, tmp_path / "offline")
+        return partial(DeltaStore, Folder(tmp_path / "offline"))

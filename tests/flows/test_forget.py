@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import polars as pl
+
 import gnomon as gn
-from gnomon.flows.forget import forget_removed
+from gnomon.flows.forget import forget_removed, set_aside
 from gnomon.flows.online import Document, change_document, filling, read_document
 from gnomon.registry.updates import Remove
 from tests.flows.small import HOUR, PLAN, VISITS, T, ask, plan, statuses, visit
@@ -41,8 +43,22 @@ def test_a_group_that_is_made_anew_is_empty_and_its_old_table_is_kept(store):
     assert statuses(store, [PLAN], [1]) == [["NOT_READY"]]
     store.materialize()
     assert statuses(store, [PLAN], [1]) == [["NOT_FOUND"]]
-    assert "plan@1-removed-2" in str(plan)
-    assert store._project.offline.tables() == ["plan@1-removed-2", "visits@1"]
+    assert "version 0 of its table keeps the rows" in str(plan)
+    offline = store._project.offline
+    assert len(offline.scan("plan@1", {"name": pl.String()}, version=0).collect()) == 1
+    assert offline.parts("plan@1") == ()
+
+
+def test_of_two_that_make_a_group_anew_only_one_empties_its_table(store):
+    """What the first one's users have inserted since is not taken out by the second."""
+    filled(store)
+    store.apply([VISITS], prune=True)
+    before = store.registry.snapshot()
+    store.apply([PLAN])
+    store.insert(PLAN, [plan(1, T - HOUR, "paid")])
+    assert set_aside(store._project, before, [PLAN]) == {}
+    store.materialize()
+    assert ask(store, [PLAN], [1]) == {"name": ["paid"]}
 
 
 def test_a_removal_that_is_reverted_brings_all_rows_back(store):

@@ -119,7 +119,9 @@ def test_killed_at_any_moment_the_registry_reads_as_of_a_whole_revision(url, reg
     for attempt, worker in enumerate(workers):
         worker.stdin.write("go\n")
         worker.stdin.flush()
-        if attempt % 2:  # however slow the machine is: half of them are killed among commits, not before the first
+        if (
+            attempt % 2
+        ):  # however slow the machine is: half of them are killed among commits, not before the first
             acknowledged |= set(worker.stdout.readline().split())
         time.sleep(moments.uniform(0, 0.15))
         worker.send_signal(signal.SIGKILL)

@@ -136,10 +136,10 @@ def apply(project: Project, definitions: Any, *, prune: bool = False, message: s
         if any(("group", ref) in plan.snapshot.changed for ref in added):
             # What a killed apply left of the removed group must not answer for the one that is made anew.
             forget_removed(project)
-        for ref, name in set_aside(project, plan.snapshot, made).items():
+        for ref, version in set_aside(project, plan.snapshot, made).items():
             notes = (
                 *notes,
-                f"`{ref}` begins empty; the table of the group removed before is kept as `{name}`",
+                f"`{ref}` begins empty; version {version} of its table keeps the rows of the group removed before",
             )
             emit(Step("apply", ref, "set aside"))
         new = project.registry.commit(

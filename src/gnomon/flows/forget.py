@@ -1,19 +1,25 @@
 """Forget: groups that are no longer registered → their online rows go; the values of other groups stay.
 
-The table of a cached group stays where it is, so that a revert brings everything back. It is set aside, and not
-deleted, when a group is made anew under the old name: that one begins empty.
+The table of a cached group stays as it is, so that a revert brings everything back. When a group is made anew under
+the old name it is emptied, that one begins empty, and the version before keeps the rows.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 
+import polars as pl
+
+from gnomon.abc.offline import NO_TABLE
 from gnomon.define.group import FeatureGroup
 from gnomon.errors import Unavailable
 from gnomon.flows.online import filling, forget_group
 from gnomon.flows.project import Project
-from gnomon.flows.table import forget_filled, table_name
+from gnomon.flows.table import HASHES, declared_columns, forget_filled, table_name
 from gnomon.registry.snapshot import Snapshot
+
+_REMOVAL = "removal"
+"""The note of the commit that emptied a table: the revision that removed its group."""
 
 
 def forget_removed(project: Project) -> list[str]:
@@ -35,22 +41,35 @@ def forget_removed(project: Project) -> list[str]:
     return forgotten
 
 
-def set_aside(project: Project, before: Snapshot, added: Iterable[FeatureGroup]) -> dict[str, str]:
-    """Give the tables of groups that were removed, and are now made anew, another name; group → that name.
+def set_aside(project: Project, before: Snapshot, added: Iterable[FeatureGroup]) -> dict[str, int]:
+    """Empty the tables of groups that were removed, and are now made anew; group → the version that has the old rows.
 
-    The name tells the revision that removed the group, so that of two processes that make it anew only one moves the
-    table, and none moves what was written since.
+    The commit notes the revision that removed the group, so that of two processes that make it anew only one takes
+    rows out, and none takes out what was written since.
     """
-    moved = {}
+    emptied = {}
     registered = set(before.refs("group"))
     for group in added:
         stamp = before.changed.get(("group", group.ref))
-        if group.source is not None or stamp is None or group.ref in registered:
-            continue
-        name = f"{table_name(group)}-removed-{stamp.revision}"
-        with project.offline.writing(table_name(group)):
-            # First: a group that is killed in between has its rows and no note, and not the other way round.
-            forget_filled(project.root, group)
-            if project.offline.rename(table_name(group), name):
-                moved[group.ref] = name
-    return moved
+        if group.source is None and stamp is not None and group.ref not in registered:
+            version = _empty(project, group, str(stamp.revision))
+            if version is not None:
+                emptied[group.ref] = version
+    return emptied
+
+
+def _empty(project: Project, group: FeatureGroup, removal: str) -> int | None:
+    table, offline = table_name(group), project.offline
+
+    def step(version: int) -> int | None:
+        if any(c.note.get(_REMOVAL) == removal for c in offline.history(table)):
+            return None
+        # First: a group that is killed in between has its rows and no note, and not the other way round.
+        forget_filled(project.root, group)
+        if version == NO_TABLE:
+            return None
+        columns = declared_columns(group) | dict.fromkeys(HASHES, pl.Int64())
+        offline.empty(table, columns, note={_REMOVAL: removal, "author": project.author}, after=version)
+        return version
+
+    return offline.change(table, step)

@@ -83,8 +83,9 @@ def insert(project: Project, group: FeatureGroup, layout: Layout, frame: Any) ->
         pl.Series(HASHES[0], h1.view(np.int64)), pl.Series(HASHES[1], h2.view(np.int64))
     )
     identity = _identity(layout, normal, h1, h2)
-    with project.offline.writing(table_name(group)):
-        emit(Step("insert", group.ref, "lock"))
+
+    def add(base: int) -> tuple[int | None, int]:
+        emit(Step("insert", group.ref, "look"))
         held = _held(project, group, layout, normal)
         new = identity.with_row_index("at").unique("content", keep="first", maintain_order=True)
         new = new.join(held, on="content", how="anti", maintain_order="left")
@@ -97,12 +98,16 @@ def insert(project: Project, group: FeatureGroup, layout: Layout, frame: Any) ->
                 table_name(group),
                 ordered,
                 note={"rows": str(len(given)), "author": project.author},
+                after=base,
             )
             emit(Step("insert", group.ref, "commit"))
         if len(accepted) or len(held):
             # After the commit, and again when nothing was new: whoever wrote the rows may have been killed before it.
             note_filled(project.root, group)
-    commit = Commit(group.ref, version, len(given), len(accepted), len(whole) - len(accepted), 0, ignored)
+        return version, len(accepted)
+
+    version, accepted = project.offline.change(table_name(group), add)
+    commit = Commit(group.ref, version, len(given), accepted, len(whole) - accepted, 0, ignored)
     if version is not None:
         emit(Inserted(group.ref, version, commit.rows, commit.accepted))
     return commit

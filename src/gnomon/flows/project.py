@@ -72,9 +72,8 @@ class Project:
     @cached_property
     def offline(self) -> OfflineStore:
         self.require_open()
-        store: OfflineStore = plugins.resolve("offline", self.config.offline).from_url(
-            self.config.offline, root=self.root
-        )
+        url, options = self.config.offline, dict(self.config.offline_options)
+        store: OfflineStore = plugins.resolve("offline", url).from_url(url, root=self.root, options=options)
         return store
 
     @cached_property

@@ -17,7 +17,7 @@ import os
 import random
 import signal
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from datetime import UTC, date, datetime, time, timedelta
 from decimal import Decimal
 from multiprocessing.connection import Connection
@@ -27,9 +27,9 @@ from typing import Any
 import polars as pl
 import pytest
 
-from gnomon.abc.offline import OfflineStore
-from gnomon.errors import NotFound, UsageError
-from gnomon.time import stopwatch
+from gnomon.abc.offline import NO_TABLE, OfflineStore
+from gnomon.errors import Conflict, Gone, NotFound, UsageError
+from gnomon.time import HOUR, stopwatch
 from gnomon.types import DType
 
 Open = Callable[[], OfflineStore]
@@ -111,14 +111,17 @@ def _write(told: Connection, open: Open, first: int, rows: int, wait: bool) -> N
 
 
 def _count(told: Connection, open: Open, times: int) -> None:
-    """Append the number of rows there are, again and again, as the only writer."""
+    """Append the number of rows there are, again and again, as if nobody else wrote."""
     store = open()
     told.send("ready")
     told.recv()
+
+    def step(base: int) -> None:
+        n = len(whole(store))
+        store.append(TABLE, pl.DataFrame({"batch": [n], "row": [0]}), after=base)
+
     for _ in range(times):
-        with store.writing(TABLE):
-            n = len(whole(store))
-            store.append(TABLE, pl.DataFrame({"batch": [n], "row": [0]}))
+        store.change(TABLE, step)
     told.send("done")
 
 
@@ -131,10 +134,22 @@ def _append(told: Connection, open: Open, first: int, times: int) -> None:
     told.send("done")
 
 
+def _rewrite(told: Connection, open: Open, times: int) -> None:
+    store = open()
+    told.send("ready")
+    told.recv()
+    for _ in range(times):
+        with suppress(Conflict):  # the other was first
+            store.rewrite(TABLE, ["batch", "row"])
+    told.send("done")
+
+
 def _hold(told: Connection, open: Open) -> None:
-    with open().writing(TABLE):
+    def step(_: int) -> None:
         told.send("held")
         told.recv()
+
+    open().change(TABLE, step)
 
 
 @contextmanager
@@ -350,17 +365,93 @@ class OfflineStoreTests:
         assert store.append(TABLE, batch(1)) == 0
         assert whole(store) == batch(1).to_dicts()
 
-    def test_a_renamed_table_keeps_its_commits_and_takes_nobodys_place(self, store: OfflineStore) -> None:
+    def test_an_emptied_table_begins_anew_and_keeps_its_past(self, store: OfflineStore) -> None:
         for number in range(2):
             store.append(TABLE, batch(number))
-        store.append("other", batch(2))
-        assert not store.rename("none", "new")
-        assert not store.rename(TABLE, "other")
-        assert store.rename(TABLE, "new")
-        assert store.tables() == ["new", "other"]
-        assert len(store.history("new")) == 2
-        assert whole(store) == []
-        assert store.append(TABLE, batch(3)) == 0
+        other: dict[str, DType] = {"batch": pl.String()}
+        assert store.empty(TABLE, other, note={"why": "x"}, after=1) == 2
+        assert store.parts(TABLE) == ()
+        assert (store.schema(TABLE), whole(store, columns=other)) == (other, [])
+        assert store.append(TABLE, pl.DataFrame({"batch": ["a"]})) == 3
+        assert whole(store, columns=other) == [{"batch": "a"}]
+        assert whole(store, 1) == [*batch(0).to_dicts(), *batch(1).to_dicts()]
+        assert store.history(TABLE)[2].note["why"] == "x"
+        assert store.unneeded(TABLE, age=0) == {}
+
+    def test_only_what_is_there_can_be_emptied(self, store: OfflineStore) -> None:
+        with pytest.raises(NotFound):
+            store.empty(TABLE, COLUMNS, after=NO_TABLE)
+        store.append(TABLE, batch(0))
+        for after in (NO_TABLE, 1):
+            with pytest.raises(Conflict):
+                store.empty(TABLE, COLUMNS, after=after)
+
+    # ---- files
+
+    def test_a_rewritten_table_has_the_same_rows_in_one_file_in_order(self, store: OfflineStore) -> None:
+        for number in (2, 0, 1):
+            store.append(TABLE, batch(number))
+        before, inserted = whole(store), store.parts(TABLE)
+        assert store.rewrite(TABLE, ["batch", "row"], note={"author": "ana"}) == 3
+        (part,) = store.parts(TABLE)
+        assert part.rows == 9
+        assert store.scan(TABLE, COLUMNS).collect().to_dicts() == before
+        assert whole(store, 2) == before
+        assert [(c.rows, dict(c.note)) for c in store.history(TABLE)][3] == (0, {"author": "ana"})
+        assert {p.etag for p in store.origins(TABLE, part)} == {p.etag for p in inserted}
+        assert store.rewrite(TABLE, ["batch", "row"]) is None
+
+    def test_rewriting_again_keeps_the_first_origins(self, store: OfflineStore) -> None:
+        inserted = []
+        for number in range(3):
+            store.append(TABLE, batch(number))
+            inserted += [p for p in store.parts(TABLE) if not store.origins(TABLE, p)]
+            assert store.rewrite(TABLE, ["batch"]) is not None
+        (part,) = store.parts(TABLE)
+        assert {p.name for p in store.origins(TABLE, part)} == {p.name for p in inserted}
+        assert store.present(TABLE, inserted) == tuple(inserted)
+
+    @pytest.mark.parametrize("dtype", list(VALUES), ids=str)
+    def test_values_of_every_type_survive_a_rewrite(self, store: OfflineStore, dtype: DType) -> None:
+        given = pl.DataFrame({"v": pl.Series(VALUES[dtype], dtype=dtype, strict=True)}).with_row_index("n")
+        store.append(TABLE, given.tail(-1))
+        store.append(TABLE, given.head(1))
+        store.rewrite(TABLE, ["n"])
+        back = store.scan(TABLE, dict(given.schema)).collect()
+        assert back.schema == given.schema
+        assert back.equals(given), back["v"].to_list()
+        if dtype.is_float():
+            bits, wanted = (f["v"].drop_nulls().to_numpy().tobytes() for f in (back, given))
+            assert bits == wanted
+
+    def test_columns_that_older_files_lack_are_null_after_a_rewrite(self, store: OfflineStore) -> None:
+        store.append(TABLE, batch(0, rows=1))
+        store.append(TABLE, batch(1, rows=1).with_columns(new=pl.lit("x")))
+        store.rewrite(TABLE, ["batch"])
+        rows = whole(store, columns={"batch": pl.Int64(), "new": pl.String()})
+        assert rows == [{"batch": 0, "new": None}, {"batch": 1, "new": "x"}]
+
+    def test_a_table_without_rows_has_nothing_to_rewrite(self, store: OfflineStore) -> None:
+        assert store.rewrite(TABLE, ["batch"]) is None
+
+    def test_files_of_old_versions_and_of_dead_writers_are_told_when_they_are_old(
+        self, store: OfflineStore
+    ) -> None:
+        for number in range(2):
+            store.append(TABLE, batch(number))
+        inserted = [p.etag for p in store.parts(TABLE)]
+        store.rewrite(TABLE, ["batch"])
+        assert store.unneeded(TABLE, age=HOUR) == {}
+        found = store.unneeded(TABLE, age=0)
+        assert set(found) == set(inserted)
+        assert all(size > 0 for size in found.values())
+        assert set(store.unneeded(TABLE, age=0, keep=inserted[:1])) == {inserted[1]}
+        store.remove(TABLE, found)
+        assert store.unneeded(TABLE, age=0) == {}
+        assert len(whole(store)) == 6
+        with pytest.raises(Gone):
+            store.scan(TABLE, COLUMNS, version=0)
+        assert store.append(TABLE, batch(2)) == 3
 
     # ---- processes
 
@@ -370,6 +461,30 @@ class OfflineStoreTests:
         assert whole(second) == batch(0).to_dicts()
         assert second.append(TABLE, batch(1)) == 1
         assert first.version(TABLE) == 1
+
+    def test_who_relies_on_an_older_version_writes_nothing(self, open: Open) -> None:
+        first, second = open(), open()
+        assert first.append(TABLE, batch(0), after=NO_TABLE) == 0
+        with pytest.raises(Conflict):
+            second.append(TABLE, batch(1), after=NO_TABLE)
+        assert second.append(TABLE, batch(1), after=0) == 1
+        with pytest.raises(Conflict):
+            first.append(TABLE, batch(2), after=0)
+        assert {row["batch"] for row in whole(first)} == {0, 1}
+
+    def test_appends_go_on_while_a_table_is_rewritten(self, open: Open) -> None:
+        open().append(TABLE, batch(0))
+        _together((_append, open, 1, 8), (_rewrite, open, 4))
+        store = open()
+        assert {row["batch"] for row in whole(store)} == set(range(9))
+        assert len(whole(store)) == 27
+        assert sum(c.rows for c in store.history(TABLE)) == 27
+
+    def test_of_two_that_rewrite_one_is_told(self, open: Open) -> None:
+        for number in range(3):
+            open().append(TABLE, batch(number))
+        _together((_rewrite, open, 2), (_rewrite, open, 2))
+        assert len(whole(open())) == 9
 
     def test_readers_see_all_of_a_commit_or_nothing(self, open: Open) -> None:
         rows, seen = 20_000, 0
@@ -394,16 +509,14 @@ class OfflineStoreTests:
         _together((_count, open, 10), (_count, open, 10))
         assert [row["batch"] for row in whole(open())] == list(range(20))
 
-    def test_only_one_writes_at_a_time_and_a_dead_one_does_not(self, open: Open) -> None:
+    def test_a_dead_writer_keeps_nobody_from_writing(self, open: Open) -> None:
         store = open()
         with _child(_hold, open) as (process, connection):
             assert _told(connection) == "held"
             elapsed = stopwatch()
             _kill(process)
-            with store.writing(TABLE):
-                assert elapsed() < _TIMEOUT / 2
-        with store.writing(TABLE):
-            pass
+            assert store.change(TABLE, lambda base: store.append(TABLE, batch(0), after=base)) == 0
+            assert elapsed() < _TIMEOUT / 2
 
     def test_a_writer_that_is_killed_leaves_the_last_whole_version(self, open: Open) -> None:
         """Killed in its first append or in a later one, it leaves nothing half there, and work goes on."""

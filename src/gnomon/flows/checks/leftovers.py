@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import re
 import shutil
 import tempfile
 from collections.abc import Iterator
@@ -20,8 +19,6 @@ from gnomon.flows.project import Project
 from gnomon.flows.table import table_name
 from gnomon.registry.snapshot import Snapshot
 from gnomon.time import DAY, HOUR, show
-
-_SET_ASIDE = re.compile(r"(.+)-removed-\d+")
 
 
 def online_tables(project: Project, snapshot: Snapshot) -> Found:
@@ -85,8 +82,7 @@ def offline_tables(project: Project, snapshot: Snapshot) -> Found:
     strangers: list[str] = []
     for table in tables:
         if table not in named:
-            match = _SET_ASIDE.fullmatch(table)
-            (kept if (match[1] if match else table) in once else strangers).append(table)
+            (kept if table in once else strangers).append(table)
     broken = _no_tables(project, tables)
     if broken:
         return Found(
