@@ -11,7 +11,7 @@ from docs.generators.markdown import code, docstring
 from gnomon import errors, events
 from gnomon.define import functions
 from gnomon.flows.apply import Plan
-from gnomon.flows.backfill import BackfillReport
+from gnomon.flows.backfilled import BackfillReport
 from gnomon.flows.dataset import Dataset
 from gnomon.flows.estimate import Estimate
 from gnomon.flows.explain import Explanation

@@ -15,7 +15,8 @@ from gnomon.errors import UsageError, type_of
 from gnomon.flows import apply as applying
 from gnomon.flows import dataset, training
 from gnomon.flows.apply import Plan
-from gnomon.flows.backfill import BackfillReport, backfill
+from gnomon.flows.backfill import backfill
+from gnomon.flows.backfilled import BackfillReport
 from gnomon.flows.compiled import Compiled, compile_request
 from gnomon.flows.dataset import Dataset
 from gnomon.flows.explain import Explanation, explain

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sqlite3
 from collections.abc import Callable
 from datetime import datetime, timedelta
@@ -165,6 +166,21 @@ def test_rows_corrected_where_nothing_tells_are_read_again(bare, data):
     database.close()
 
 
+def test_file_that_looks_as_before_is_read_again(filed, data):
+    """A tool that keeps sizes and times, such as a copy of a backup."""
+    filed.materialize()
+    path = data / "log" / "a.parquet"
+    rows, stat = pl.read_parquet(path), path.stat()
+    size = len(path.read_bytes())
+    rows.with_columns(user=2 - pl.col("user")).write_parquet(path)
+    content = path.read_bytes()
+    assert len(content) == size
+    os.utime(path, ns=(stat.st_atime_ns, stat.st_mtime_ns))
+    assert filed.materialize().rows == 0
+    filed.backfill("filed", chunk="10d")
+    assert ask(filed, [FILED], [0, 1, 2]) == train(filed, [FILED], [(u, T) for u in (0, 1, 2)])
+
+
 def test_newest_row_of_a_growing_query_stays_whatever_the_interval(bare, data):
     group, database = queried(data)
     for hours in (1, 2, 3):
@@ -326,6 +342,22 @@ def test_backfill_that_another_took_the_place_of_ends(filed):
 
     with listening(other), pytest.raises(Stopped, match="another backfill"):
         filed.backfill("filed", chunk="1d", workers=1)
+
+
+def test_two_that_do_the_same_end_with_the_same_table(filed):
+    """Each reads all of it, at worst, and neither publishes half."""
+    filed.materialize()
+    want, second = held_online(filed, FILED), []
+
+    def other(event: Event) -> None:
+        if event == Step("backfill", "filed@1", "load 2/5") and not second:
+            second.append(1)
+            second.append(filed.backfill("filed", chunk="10d", workers=1).resumed)
+
+    with listening(other), pytest.raises(Stopped, match="another backfill"):
+        filed.backfill("filed", chunk="10d", workers=1)
+    assert second == [1, 2]
+    assert held_online(filed, FILED) == want
 
 
 def test_group_is_held_for_a_chunk_at_a_time(filed):

@@ -17,21 +17,22 @@ versions, so neither the chunks nor their order leave a trace, and no row is ove
 
 from __future__ import annotations
 
+import dataclasses
 import math
 import os
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
-import msgspec
 from msgspec.structs import replace
 
 from gnomon.abc.online import OnlineStore
 from gnomon.abc.source import Part, SourceReader
 from gnomon.define.group import FeatureGroup
-from gnomon.errors import Conflict, GnomonError, Stopped, UsageError, counted
+from gnomon.errors import Conflict, GnomonError, Stopped, UsageError
 from gnomon.events import Backfilled, Progress, Step, emit
+from gnomon.flows.backfilled import BackfillReport
 from gnomon.flows.chunks import at_once, bin_length, chunk_ends, cut
 from gnomon.flows.estimate import Estimate, Survey, bins, estimate, survey
 from gnomon.flows.fill import (
@@ -44,7 +45,6 @@ from gnomon.flows.fill import (
     still_good,
 )
 from gnomon.flows.load import LoadedPiece, Piece, load
-from gnomon.flows.markup import preformatted
 from gnomon.flows.online import (
     Document,
     Loaded,
@@ -62,84 +62,12 @@ from gnomon.flows.online import (
 from gnomon.flows.project import Project
 from gnomon.online.weighing import WeighingStore
 from gnomon.plan.layout import Layout
-from gnomon.plan.normal import Ignored
 from gnomon.time import ALWAYS, NEVER, show, show_duration, stopwatch
 
 _FEW = 4
 """The most chunks at once, where their number is not given: each is held in memory."""
 _SHORT = 0.05
 """Seconds: of a shorter run nothing is learnt about how long the next one takes."""
-
-
-@dataclass
-class BackfillReport:
-    """What a backfill did, or with `dry_run` would do. All sizes in bytes, all times as instants."""
-
-    group: str
-    start: int
-    """The table holds all rows with an activation from here on, whatever was asked for."""
-    end: int
-    chunks: int
-    resumed: int
-    """Chunks among them that a run before had done already, and that were not done again."""
-    estimate: Estimate
-    """What was expected before the first row was read."""
-    asked: int
-    """Rows of the interval that was asked for."""
-    rows: int = 0
-    """Rows read, with those of the run that this one went on with."""
-    size: int = 0
-    """Of the keys and values in the new table."""
-    seconds: float = 0.0
-    """That this run took after it had been planned."""
-    duplicates: int = 0
-    ties: int = 0
-    late: int = 0
-    """Rows older than the horizon: in training, not online."""
-    ignored: Ignored = field(default_factory=Ignored)
-    notes: tuple[str, ...] = ()
-    """What was not done as it was asked for, and why."""
-    dry_run: bool = False
-    durable: bool = True
-    """Whether the online store outlives this process."""
-
-    def __str__(self) -> str:
-        expected = self.estimate
-        span = f"[{show(self.start)}, {show(self.end)})"
-        head = f"{self.group}: {span} in {counted(self.chunks, 'chunk')}"
-        for note in self.notes:
-            head += f"; {note}"
-        if self.resumed:
-            head += f", {self.resumed:,} of them done before"
-        if self.dry_run:
-            return (
-                f"{head}\n{counted(expected.rows, 'row')} to read, {self.asked:,} of them in the interval asked for\n"
-                f"{counted(expected.keys, 'key')}, about {_megabytes(expected.size)} beside the table that answers\n"
-                f"about {expected.seconds:.1f} s, by {expected.basis}"
-            )
-        extras = [
-            (self.duplicates, f"{self.duplicates:,} there already"),
-            (self.late, f"{self.late:,} older than the horizon, not kept"),
-            (self.ties, counted(self.ties, "tie")),
-            (bool(self.ignored), f"ignored {self.ignored}"),
-        ]
-        return "\n".join(
-            [
-                ", ".join([head, *(words for present, words in extras if present)]),
-                f"rows     {self.rows:>12,}  expected {expected.rows:,}",
-                f"size     {_megabytes(self.size):>12}  expected {_megabytes(expected.size)}",
-                f"time     {f'{self.seconds:.1f} s':>12}  expected {expected.seconds:.1f} s",
-            ]
-        )
-
-    __repr__ = __str__
-
-    def _repr_html_(self) -> str:
-        return preformatted(str(self))
-
-    def to_dict(self) -> dict[str, Any]:
-        """For `--json`."""
-        return msgspec.to_builtins(self)  # type: ignore[no-any-return]
 
 
 @dataclass(frozen=True)
@@ -294,16 +222,25 @@ def _begin(job: _Job) -> _Plan:
             now = settle(job.store, job.ref)
             if _names(now) != _names(document):
                 continue
+            if plan.resumed and now.refill is not None:
+                plan = dataclasses.replace(plan, refill=_with_horizon(now.refill, plan.refill))
             if now.refill != plan.refill:
                 _note(job, plan.refill, generation=now.generation + (not plan.resumed))
                 settle(job.store, job.ref)
             return plan
 
 
+def _with_horizon(refill: Refill, planned: Refill) -> Refill:
+    """A backfill as it is now, with the horizon and the size that were found while planning."""
+    found = planned.table
+    table = replace(refill.table, watermark=found.watermark, horizon=found.horizon, span=found.span)
+    return replace(refill, table=table, size=planned.size)
+
+
 def _names(document: Document) -> tuple[Any, ...]:
-    """What a plan relies on."""
-    live = document.live.name if document.live is not None else None
-    return document.generation, live, document.refill
+    """What a plan relies on. Not on how far the tables are: others may fill them meanwhile."""
+    refilled = None if document.refill is None else document.refill.table
+    return (document.generation, *(t.name if t is not None else None for t in (document.live, refilled)))
 
 
 def _plan(job: _Job, document: Document) -> _Plan:
@@ -316,8 +253,7 @@ def _plan(job: _Job, document: Document) -> _Plan:
     resumed = refill is not None
     if refill is not None:
         # Weighed anew: a run that is killed after it wrote and before it noted that does not know.
-        size = sum(len(key) + len(value) for key, value in job.store.scan(refill.table.name))
-        refill = replace(refill, size=size)
+        refill = replace(refill, size=_weigh(job.store, refill.table.name))
     else:
         name = f"{job.ref}#{document.generation + 1}"
         text = source_text(job.group, job.layout)
@@ -335,6 +271,12 @@ def _plan(job: _Job, document: Document) -> _Plan:
         job.project, job.layout, reader, parts, surveyed, refill.table, extent, len(edges), document.slowness
     )
     return _Plan(reader, parts, extent, edges, refill, resumed, surveyed, estimated, document.slowness)
+
+
+def _weigh(store: OnlineStore, table: str) -> int:
+    """Bytes of keys and values in a table, and in those that belong to it."""
+    own = [name for name in store.tables() if name == table or name.startswith(f"{table}/")]
+    return sum(len(key) + len(value) for name in own for key, value in store.scan(name))
 
 
 def _extent(asked: tuple[int, int], live: Table | None, parts: Sequence[Part]) -> tuple[int, int]:
@@ -519,7 +461,3 @@ def _publish(job: _Job, table: Table, slowness: float | None) -> None:
     document = change_document(job.store, job.ref, change)
     for name in unnamed_tables(job.store, job.ref, document):
         job.store.drop(name)
-
-
-def _megabytes(size: int) -> str:
-    return f"{size / 1e9:,.2f} GB" if size >= 1e9 else f"{size / 1e6:,.2f} MB"
