@@ -19,6 +19,7 @@ from gnomon.flows.inputs import Inputs
 from gnomon.flows.insert import Commit
 from gnomon.flows.lookup import OnlineFeatures
 from gnomon.flows.materialize import GroupReport, Report
+from gnomon.flows.retract import Ack
 from gnomon.flows.retrieval import Retrieval
 from gnomon.registry.registry import Registry
 from gnomon.registry.snapshot import Snapshot
@@ -41,6 +42,7 @@ _PARTS = (gn.Aggregate, gn.Window, gn.Label, gn.OnDemand, gn.Role, gn.Selection)
 _RESULTS = (
     Plan,
     Commit,
+    Ack,
     Retrieval,
     Dataset,
     Report,

@@ -34,6 +34,15 @@ class Inserted(Event):
 
 
 @dataclass(frozen=True, slots=True)
+class Retracted(Event):
+    """Ids of a source were retracted."""
+
+    source: str
+    accepted: int
+    unknown: int
+
+
+@dataclass(frozen=True, slots=True)
 class Retrieved(Event):
     """A training set was computed."""
 

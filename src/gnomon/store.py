@@ -11,6 +11,7 @@ from typing import Any, Self
 from gnomon import config as settings
 from gnomon.define.group import FeatureGroup, Selection
 from gnomon.define.service import FeatureService
+from gnomon.define.source import Source
 from gnomon.errors import UsageError, type_of
 from gnomon.flows import apply as applying
 from gnomon.flows import dataset, training
@@ -26,6 +27,7 @@ from gnomon.flows.lookup import OnlineFeatures, lookup
 from gnomon.flows.materialize import Report, materialize
 from gnomon.flows.project import Project
 from gnomon.flows.request import Request, resolve_request
+from gnomon.flows.retract import Ack, readers_of, retract
 from gnomon.flows.retrieval import Retrieval
 from gnomon.frames import to_polars
 from gnomon.registry.registry import Registry
@@ -105,10 +107,27 @@ class Store:
         """
         return applying.apply(self._project, definitions, prune=prune, message=message)
 
-    def insert(self, group: FeatureGroup | str, frame: Any) -> Commit:
-        """Commit rows to a cached group: one atomic commit, doing it again changes nothing."""
+    def insert(self, group: FeatureGroup | str, frame: Any = None, *, deletes: Any = None) -> Commit:
+        """Commit rows to a cached group: one atomic commit, doing it again changes nothing.
+
+        A row of an id that is there already, with other content, is an update: it counts from the commit on. `deletes`
+        names rows that count no more from then on, by key and id (state groups: key and time). A column `__op` in
+        `frame` may say `insert`, `update` or `delete` of each row instead.
+        """
         snapshot, registered = self._group(group)
-        return insert(self._project, registered, self._project.layout(snapshot, registered), frame)
+        layout = self._project.layout(snapshot, registered)
+        return insert(self._project, registered, layout, frame, deletes)
+
+    def retract(self, source: Source | FeatureGroup | str, ids: Any) -> Ack:
+        """Let rows have never been, from now on: those of some ids, under every key, for every group that reads the
+        source, or of a group without one.
+
+        `ids`: one, a list, a series, or a frame with the column of ids. Durable, and online, when it returns.
+        """
+        snapshot = self._project.registry.snapshot()
+        name, groups = readers_of(snapshot, source)
+        reading = [(group, self._project.layout(snapshot, group)) for group in groups]
+        return retract(self._project, name, reading, ids)
 
     def get_historical_features(
         self,
@@ -297,4 +316,4 @@ def _keep(cache: dict[Any, Any], address: tuple[Any, ...], made: Any) -> None:
 
 _CACHED = 256
 
-__all__ = ["Commit", "Dataset", "Plan", "Retrieval", "Store"]
+__all__ = ["Ack", "Commit", "Dataset", "Plan", "Retrieval", "Store"]

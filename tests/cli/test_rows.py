@@ -144,3 +144,62 @@ def test_backfill_used_wrongly_is_told(gnomon, shop, arguments, message):
     ran = gnomon("backfill", "spending", *arguments)
     assert ran.status == 2
     assert message in ran.err
+
+
+ORDERS = """
+import polars as pl
+import gnomon as gn
+
+user = gn.Entity("user", keys={"user": str})
+orders = gn.FeatureGroup(
+    "orders", entity=user, timestamp="at", event_id="order", schema={"order": int}, features=[gn.count()]
+)
+"""
+OF_ONE = "user,at,order\n7,2026-01-01T10:00:00Z,1\n7,2026-01-01T11:00:00Z,2\n7,2026-01-01T12:00:00Z,3\n"
+
+
+@pytest.fixture
+def orders(gnomon, shop):
+    """A project whose group has three orders of one user, online."""
+    (shop / "features.py").write_text(ORDERS)
+    (shop / "rows.csv").write_text(OF_ONE)
+    for command in (("apply",), ("insert", "orders", "rows.csv"), ("materialize",)):
+        assert gnomon(*command).status == 0
+    return lambda: gnomon("get", "orders:count", "--key", "user=7", "--json").json["rows"]
+
+
+def test_deletes_are_read_from_a_file(gnomon, shop, orders):
+    (shop / "gone.csv").write_text("user,order\n7,2\n7,9\n")
+    ran = gnomon("insert", "orders", "--deletes", "gone.csv", "--json").json
+    assert (ran["deleted"], ran["unknown"], ran["rows"]) == (2, 1, 0)
+    assert gnomon("materialize").status == 0
+    assert orders() == [[2]]
+
+
+def test_rows_are_taken_back_by_id(gnomon, shop, orders):
+    ran = gnomon("retract", "orders", "--id", "2", "--id", "3")
+    assert (ran.status, ran.err) == (0, "")
+    assert ran.out.startswith("orders@1: 2 ids retracted as of 20")
+    assert ran.out.endswith(", 1 key online\n")
+    assert orders() == [[1]]
+    (shop / "ids.csv").write_text("order\n3\n4\n")
+    again = gnomon("retract", "orders", "ids.csv", "--json")
+    assert again.status == 1, "an id was not there"
+    assert (again.json["accepted"], again.json["repeated"], again.json["unknown"]) == (0, 1, [4])
+
+
+@pytest.mark.parametrize(
+    ("command", "says"),
+    [
+        (("retract", "orders"), "name the ids once"),
+        (("retract", "orders", "ids.csv", "--id", "1"), "name the ids once"),
+        (("retract", "orders", "--id", "x"), "`order` is Int64, and `x` is no such value"),
+        (("retract", "order", "--id", "1"), "did you mean `orders`?"),
+        (("insert", "orders"), "nothing to insert"),
+        (("insert", "orders", "-", "--deletes", "-"), "standard input can be read once"),
+    ],
+)
+def test_commands_that_cannot_be_say_how(gnomon, orders, command, says):
+    ran = gnomon(*command)
+    assert ran.status == 2
+    assert says in ran.err

@@ -107,6 +107,10 @@ class SourceReader(ABC):
         """
         return None
 
+    def changes(self) -> tuple[str, ...]:
+        """Columns that tell which rows are updates and deletes, for `scan`; none where no row is."""
+        return ()
+
     def expected_rows(self) -> int:
         """About how many rows there are, told without reading them; -1 if that cannot be told."""
         rows = [part.rows for part in self.parts()]

@@ -25,6 +25,11 @@ def groups(ctx: typer.Context, incomplete: str) -> list[str]:
     return _matching((ref for kind, ref in _registered(ctx) if kind == "group"), incomplete)
 
 
+def sources(ctx: typer.Context, incomplete: str) -> list[str]:
+    """Names of sources, and of groups, some of which are their own."""
+    return _matching((ref for kind, ref in _registered(ctx) if kind in ("source", "group")), incomplete)
+
+
 def features(ctx: typer.Context, incomplete: str) -> list[str]:
     """Names of services, and of groups with the colon before a feature's name."""
     found = _registered(ctx)

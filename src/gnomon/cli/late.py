@@ -20,7 +20,7 @@ class _Late(ModuleType):
 
 if TYPE_CHECKING:
     from gnomon.demo import run as demo
-    from gnomon.flows import describe, doctor, files, registries, table, texts
+    from gnomon.flows import describe, doctor, files, registries, retract, table, texts
     from gnomon.registry import diff, registry
 else:
     demo = _Late("gnomon.demo.run")
@@ -30,7 +30,19 @@ else:
     files = _Late("gnomon.flows.files")
     registries = _Late("gnomon.flows.registries")
     registry = _Late("gnomon.registry.registry")
+    retract = _Late("gnomon.flows.retract")
     table = _Late("gnomon.flows.table")
     texts = _Late("gnomon.flows.texts")
 
-__all__ = ["demo", "describe", "diff", "doctor", "files", "registries", "registry", "table", "texts"]
+__all__ = [
+    "demo",
+    "describe",
+    "diff",
+    "doctor",
+    "files",
+    "registries",
+    "registry",
+    "retract",
+    "table",
+    "texts",
+]

@@ -25,7 +25,12 @@ COMMANDS: dict[str, dict[str, Callable[..., Any]]] = {
         "history": definitions.history,
         "revert": definitions.revert,
     },
-    "Fill": {"insert": rows.insert, "materialize": rows.materialize, "backfill": rows.backfill},
+    "Fill": {
+        "insert": rows.insert,
+        "retract": rows.retract,
+        "materialize": rows.materialize,
+        "backfill": rows.backfill,
+    },
     "Ask": {"training": answers.training, "get": answers.get, "explain": answers.explain},
 }
 """Panel of the help → name → command."""

@@ -24,7 +24,7 @@ from gnomon.engines.windows import newest, solve
 from gnomon.errors import ComputeError, counted
 from gnomon.kernels import asof, order
 from gnomon.plan.layout import NONE, Layout, Output
-from gnomon.plan.normal import TIME, lane
+from gnomon.plan.normal import STORED, TIME, lane
 from gnomon.types import dtype_text
 
 _SMALL = 20_000
@@ -90,7 +90,9 @@ def pick_newest(layout: Layout, frame: pl.DataFrame, spine: Spine, as_of: AsOf) 
     None if rows tie for which content decides, and `frame` has none.
     """
     q_code, row_code = match_keys(spine.keys, len(spine.t), frame, layout)
-    met = _pick_in_order(layout, columns.words(frame[TIME]), row_code, q_code, spine.t, as_of)
+    met = None
+    if STORED not in frame.columns:
+        met = _pick_in_order(layout, columns.words(frame[TIME]), row_code, q_code, spine.t, as_of)
     if met is not None:
         return Picked(met, 0)
     try:

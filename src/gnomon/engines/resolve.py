@@ -15,12 +15,12 @@ import polars as pl
 from numpy.typing import NDArray
 
 from gnomon import columns
-from gnomon.columns import NO_WORDS, Words
+from gnomon.columns import NO_FLAGS, NO_WORDS, Flags, Words
 from gnomon.errors import DataError, counted
 from gnomon.kernels import order
 from gnomon.plan.identity import content_columns, content_hashes, row_hashes
 from gnomon.plan.layout import NONE, Layout, Output
-from gnomon.plan.normal import ID, KNOWN, PART, TIME, key
+from gnomon.plan.normal import ALIVE, DEAD, ID, KNOWN, PART, STORED, TIME, key
 from gnomon.time import NEVER
 
 AsOf = Literal["known", "latest"] | int
@@ -88,8 +88,8 @@ def resolve(layout: Layout, frame: pl.DataFrame, code: Words, as_of: AsOf, outpu
     """
     time = columns.words(frame[TIME])
     declared = columns.words(frame[KNOWN]) if layout.known_at is not None else NO_WORDS
-    # A lag moves all rows alike, so that it needs no column; versions compare by it all the same.
-    known = declared if len(declared) else (later(time, layout.lag) if layout.lag else time)
+    known = known_times(layout, frame, time)
+    dead = markers(frame)
     if as_of == "latest" and len(declared):
         # What is not known yet is the latest version all the same: its time must come before NEVER, which
         # says that nothing replaces a row.
@@ -102,7 +102,9 @@ def resolve(layout: Layout, frame: pl.DataFrame, code: Words, as_of: AsOf, outpu
         if PART in frame.columns:
             code[_delivered_before(frame, layout, code)] = -1
         if layout.event_id is not None:
-            until = _event_versions(layout, frame, code, known)
+            until = _event_versions(layout, frame, code, known, dead)
+        if len(dead):
+            code[dead != 0] = -1
     position = order.sort_rows(code, time)
     _sort_ties(layout, frame, position, code, time, declared, outputs)
     rows_code, rows_time = code[position], time[position]
@@ -110,7 +112,9 @@ def resolve(layout: Layout, frame: pl.DataFrame, code: Words, as_of: AsOf, outpu
     ties = 0
     if layout.kind == "state":
         before = position
-        position, rows_until, ties = _state_versions(layout, frame, position, rows_code, rows_time, known)
+        position, rows_until, ties = _state_versions(
+            layout, frame, position, rows_code, rows_time, known, dead
+        )
         if position is not before:
             rows_code, rows_time = code[position], time[position]
     rows_known = known[position] if known is not time else NO_WORDS
@@ -120,6 +124,29 @@ def resolve(layout: Layout, frame: pl.DataFrame, code: Words, as_of: AsOf, outpu
             position, rows_code, rows_time = position[newest], rows_code[newest], rows_time[newest]
         return Rows(position, rows_code, rows_time, NO_WORDS, NO_WORDS, ties)
     return Rows(position, rows_code, rows_time, rows_known, rows_until, ties)
+
+
+def known_times(layout: Layout, frame: pl.DataFrame, time: Words) -> Words:
+    """When each row of a frame in normal form became known: as stored with a change, as declared, or `time` and the
+    lag. The array `time` itself where that is all.
+    """
+    if layout.known_at is not None:
+        known = columns.words(frame[KNOWN])
+    else:
+        # A lag moves all rows alike, so that it needs no column; versions compare by it all the same.
+        known = later(time, layout.lag) if layout.lag else time
+    if STORED not in frame.columns or frame[STORED].null_count() == len(frame):
+        return known
+    stored = frame[STORED]
+    return np.where(stored.is_not_null().to_numpy(), columns.words(stored.fill_null(0)), known)
+
+
+def markers(frame: pl.DataFrame) -> Flags:
+    """Which rows are markers of deletes, uint8[n]; zero-length where none is."""
+    if DEAD not in frame.columns:
+        return NO_FLAGS
+    dead = columns.flags(frame[DEAD] != ALIVE)
+    return dead if dead.any() else NO_FLAGS
 
 
 def later(time: Words, lag: int) -> Words:
@@ -137,7 +164,7 @@ def _delivered_before(frame: pl.DataFrame, layout: Layout, code: Words) -> NDArr
     return again.to_numpy()
 
 
-def _event_versions(layout: Layout, frame: pl.DataFrame, code: Words, known: Words) -> Words:
+def _event_versions(layout: Layout, frame: pl.DataFrame, code: Words, known: Words, dead: Flags) -> Words:
     """Resolve rows of one (key, event id). Marks what does not count with code -1; returns until, or nothing."""
     ids = frame[ID]
     if ids.null_count():
@@ -156,7 +183,7 @@ def _event_versions(layout: Layout, frame: pl.DataFrame, code: Words, known: Wor
     h1, h2 = content_hashes(frame[at], layout)
     n = len(at)
     keep, until_here, conflict, _ = order.versions(
-        ident, known[at], np.zeros(n, np.int64), h1, h2, np.zeros(n, np.uint8), True
+        ident, known[at], np.zeros(n, np.int64), h1, h2, _dead_at(dead, at), True
     )
     if len(conflict):
         first = int(at[conflict[0]])
@@ -176,15 +203,19 @@ class ContentNeeded(Exception):
     """Rows tie, and the frame lacks the content that decides."""
 
 
+def _dead_at(dead: Flags, at: Words) -> Flags:
+    return dead[at] if len(dead) else np.zeros(len(at), np.uint8)
+
+
 def _state_versions(
-    layout: Layout, frame: pl.DataFrame, position: Words, code: Words, time: Words, known: Words
+    layout: Layout, frame: pl.DataFrame, position: Words, code: Words, time: Words, known: Words, dead: Flags
 ) -> tuple[Words, Words, int]:
     """Resolve rows of one (key, event time): positions that stay, their until (or nothing), and the number
     of ties.
     """
     starts, ends = order.tied_runs(code, time, NO_WORDS)
     if not len(starts):
-        return position, NO_WORDS, 0
+        return (position[dead[position] == 0], NO_WORDS, 0) if len(dead) else (position, NO_WORDS, 0)
     if not set(content_columns(layout)) <= set(frame.columns):
         raise ContentNeeded
     within = order.run_positions(starts, ends)
@@ -192,10 +223,8 @@ def _state_versions(
     ident = np.repeat(np.arange(len(starts)), ends - starts)
     h1, h2 = content_hashes(frame[at], layout)
     ids = _id_ranks(frame[ID][at]) if layout.event_id is not None else np.zeros(len(at), np.int64)
-    keep, until_here, _, ties = order.versions(
-        ident, known[at], ids, h1, h2, np.zeros(len(at), np.uint8), False
-    )
-    stays = np.ones(len(position), bool)
+    keep, until_here, _, ties = order.versions(ident, known[at], ids, h1, h2, _dead_at(dead, at), False)
+    stays = dead[position] == 0 if len(dead) else np.ones(len(position), bool)
     stays[within] = keep != 0
     until = np.full(len(position), NEVER)
     until[within] = until_here

@@ -60,6 +60,8 @@ from gnomon.flows.online import (
     unnamed_tables,
 )
 from gnomon.flows.project import Project
+from gnomon.flows.retract import take_out
+from gnomon.flows.retractions import read_retractions
 from gnomon.online.weighing import WeighingStore
 from gnomon.plan.layout import Layout
 from gnomon.time import ALWAYS, NEVER, show, show_duration, stopwatch
@@ -257,7 +259,9 @@ def _plan(job: _Job, document: Document) -> _Plan:
     else:
         name = f"{job.ref}#{document.generation + 1}"
         text = source_text(job.group, job.layout)
-        table = Table(name, shape_of(job.layout), keys_of(job.layout), text, start=extent[0])
+        told = read_retractions(job.project.offline, job.group, job.layout).commits
+        shape, keys = shape_of(job.layout), keys_of(job.layout)
+        table = Table(name, shape, keys, text, start=extent[0], retracted=told)
         refill = Refill(table, *job.asked, replaces=document.live.name if document.live is not None else "")
     surveyed = survey(reader, job.layout, parts, extent, job.asked)
     reach, now = reach_of(job.layout, job.project.config.slack), job.project.clock()
@@ -341,10 +345,13 @@ def _load_pieces(
 ) -> Refill:
     """Load pieces, and count what came of them. `again`: of what is there already nothing is told."""
     store = WeighingStore(job.store)
+    retractions = read_retractions(job.project.offline, job.group, job.layout)
 
     def load_one(piece: Piece) -> LoadedPiece:
         table = refill.table
-        return load(job.project, job.layout, reader, table, piece, store=store, quiet=True)
+        return load(
+            job.project, job.layout, reader, table, piece, retractions=retractions, store=store, quiet=True
+        )
 
     # Without parts in the table the first piece may write over what lies there: one after another.
     with ThreadPoolExecutor(job.workers if refill.table.parts else 1, "gnomon-backfill") as pool:
@@ -412,7 +419,11 @@ def _caught_up(job: _Job, plan: _Plan, refill: Refill, report: BackfillReport) -
         refill = _load_pieces(job, reader, refill, pieces, report, again=True)
         ends = {piece.part.name: Loaded(piece.part.etag, piece.end) for piece in pieces}
         refill = replace(refill, table=replace(moved, parts={**moved.parts, **ends}))
-    return _with_ends(refill, parts, end)
+    table = refill.table
+    retractions = read_retractions(job.project.offline, job.group, job.layout)
+    if table.retracted < retractions.commits:
+        table, _ = take_out(job.project, job.layout, reader, table, retractions)
+    return _with_ends(replace(refill, table=table), parts, end)
 
 
 def _check_unchanged(job: _Job, table: Table, parts: Sequence[Part]) -> None:

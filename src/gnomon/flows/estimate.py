@@ -182,6 +182,9 @@ class _Beginning(SourceReader):
         rows = self._reader.scan(columns, parts=parts, part_column=part_column, wanted=wanted)
         return rows.head(self._rows)
 
+    def changes(self) -> tuple[str, ...]:
+        return self._reader.changes()
+
     def describe(self) -> str:
         return self._reader.describe()
 
@@ -222,7 +225,7 @@ def _rows(
     reader: SourceReader, layout: Layout, parts: Sequence[Part], extent: tuple[int, int]
 ) -> pl.LazyFrame:
     """Keys, times and activations of the rows of an interval."""
-    raw = reader.scan(raw_columns(layout), parts=parts)
+    raw = reader.scan([*raw_columns(layout), *reader.changes()], parts=parts)
     rows = activation(layout, normalise(raw, layout, inputs=()))
     return rows.filter(_inside(pl.col("__active"), extent))
 

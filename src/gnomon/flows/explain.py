@@ -17,8 +17,22 @@ from gnomon.flows.labels import completeness
 from gnomon.flows.project import Project
 from gnomon.flows.read import Origin, collect_rows, telling
 from gnomon.flows.request import Job, Request, with_default
+from gnomon.flows.retractions import read_retractions, retracted
 from gnomon.plan.layout import NONE, Layout, Output
-from gnomon.plan.normal import ID, KNOWN, TIME, key, lane, normalise, raw_columns
+from gnomon.plan.normal import (
+    ALIVE,
+    DEAD,
+    DELETED,
+    ID,
+    KNOWN,
+    RETRACTED,
+    STORED,
+    TIME,
+    key,
+    lane,
+    normalise,
+    raw_columns,
+)
 from gnomon.time import NEVER, instant, show, to_datetime
 from gnomon.types import DType, dtype_text
 
@@ -158,7 +172,7 @@ def explain(project: Project, request: Request, keys: Mapping[str, Any], at: Any
 def _immature(project: Project, job: Job, output: Output, end: int, now: int) -> str:
     """Why a label is not mature yet; empty if it is."""
     reader = project.reader(job.group, job.layout)
-    raw = reader.scan(raw_columns(job.layout))
+    raw = reader.scan([*raw_columns(job.layout), *reader.changes()])
     with telling(job.layout.ref, Origin(reader, job.layout, reader.parts())):
         complete = completeness(raw, job.layout, now)
     if complete is not None and end + output.lateness <= complete:
@@ -191,10 +205,11 @@ def _rows_of_key(project: Project, job: Job, keys: pl.DataFrame) -> pl.DataFrame
     layout = job.layout
     reader = project.reader(job.group, layout)
     origin = Origin(reader, layout, reader.parts())
-    rows = normalise(reader.scan(raw_columns(layout)), layout, with_content=True)
+    rows = normalise(reader.scan([*raw_columns(layout), *reader.changes()]), layout, with_content=True)
     for name in keys.columns:
         rows = rows.filter(pl.col(name) == pl.lit(keys[name][0], dtype=keys.schema[name]))
-    return collect_rows(rows, layout.ref, origin)
+    retractions = read_retractions(project.offline, job.group, layout)
+    return retracted(layout, collect_rows(rows, layout.ref, origin), retractions)
 
 
 def _edges(layout: Layout, output: Output, t: int) -> tuple[int | None, int]:
@@ -220,6 +235,8 @@ def _told(
     n = len(rows.position)
     known = rows.known if len(rows.known) else rows.time
     replaced = rows.until if len(rows.until) else np.full(n, NEVER)
+    names = frame[TIME if layout.kind == "state" or ID not in frame.columns else ID]
+    ended, names = _ended(frame, names), names.gather(rows.position)
     chosen = frame[rows.position]
     values = chosen[lane(output.input)] if output.input != NONE else None
     passes = chosen[lane(output.where)].fill_null(False).to_list() if output.where != NONE else [True] * n
@@ -234,7 +251,8 @@ def _told(
         elif as_of == "known" and known[i] > t:
             because.append("not known yet")
         elif as_of == "known" and replaced[i] <= t:
-            because.append(f"replaced at {show(int(replaced[i]))}")
+            how_it_went = ended.get((names[i], int(replaced[i])), "replaced")
+            because.append(f"{how_it_went} at {show(int(replaced[i]))}")
         elif not passes[i]:
             because.append("the condition is not true")
         elif values is not None and layout.kind == "event" and not output.keep_nulls and values[i] is None:
@@ -263,6 +281,15 @@ def _told(
     if values is not None:
         told["value"] = values
     return pl.DataFrame(told)
+
+
+def _ended(frame: pl.DataFrame, names: pl.Series) -> dict[tuple[Any, int], str]:
+    """What a key's markers of deletes did: the name of a row and the instant → the word for it."""
+    if DEAD not in frame.columns:
+        return {}
+    told = frame.select(DEAD, STORED, names.alias("name")).filter(pl.col(DEAD) != ALIVE).sort(DEAD)
+    words = {DELETED: "deleted", RETRACTED: "retracted"}
+    return {(name, stored): words[dead] for dead, stored, name in told.iter_rows()}
 
 
 def _instants(values: list[int]) -> pl.Series:

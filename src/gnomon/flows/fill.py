@@ -18,7 +18,7 @@ from gnomon.flows.online import Reach, Table, keys_of, shape_of
 from gnomon.flows.project import Project
 from gnomon.flows.read import Origin, collect_rows
 from gnomon.plan.layout import Layout
-from gnomon.plan.normal import KNOWN, TIME, normalise, raw_columns
+from gnomon.plan.normal import ALIVE, DEAD, KNOWN, STORED, TIME, normalise, raw_columns
 from gnomon.time import ALWAYS, NEVER
 from gnomon.types import dtype_text
 
@@ -85,7 +85,9 @@ def newest_activation(layout: Layout, reader: SourceReader, pieces: Sequence[Pie
     newest = ALWAYS
     for end, same in _by_end(pieces).items():
         since = min(piece.wanted.active_since for piece in pieces if piece.end == end)
-        raw = reader.scan(raw_columns(layout), parts=same, wanted=Wanted(active_since=since))
+        raw = reader.scan(
+            [*raw_columns(layout), *reader.changes()], parts=same, wanted=Wanted(active_since=since)
+        )
         active = activation(layout, normalise(raw, layout, inputs=()))
         found = collect_rows(
             active.filter(pl.col("__active") < end).select(pl.col("__active").max()),
@@ -105,5 +107,8 @@ def _by_end(pieces: Sequence[Piece]) -> dict[int, list[Part]]:
 
 
 def activation(layout: Layout, frame: pl.LazyFrame) -> pl.LazyFrame:
+    """The rows with the instant from which each counts. Markers of deletes are none: they let nothing go."""
     known = pl.col(KNOWN) if layout.known_at is not None else pl.col(TIME) + layout.lag
+    if STORED in frame.collect_schema():
+        frame, known = frame.filter(pl.col(DEAD) == ALIVE), pl.coalesce(STORED, known)
     return frame.with_columns(pl.max_horizontal(TIME, known).alias("__active"))

@@ -15,6 +15,7 @@ from gnomon.define.group import FeatureGroup
 from gnomon.errors import Unavailable
 from gnomon.flows.online import filling, forget_group
 from gnomon.flows.project import Project
+from gnomon.flows.retractions import empty_retractions, log_name
 from gnomon.flows.table import HASHES, declared_columns, forget_filled, table_name
 from gnomon.registry.snapshot import Snapshot
 
@@ -72,4 +73,18 @@ def _empty(project: Project, group: FeatureGroup, removal: str) -> int | None:
         offline.empty(table, columns, note={_REMOVAL: removal, "author": project.author}, after=version)
         return version
 
-    return offline.change(table, step)
+    emptied = offline.change(table, step)
+    _empty_log(project, group, removal)
+    return emptied
+
+
+def _empty_log(project: Project, group: FeatureGroup, removal: str) -> None:
+    """What was retracted of the rows of before says nothing of those that come."""
+    log, offline = log_name(group), project.offline
+
+    def step(version: int) -> None:
+        if version != NO_TABLE and not any(c.note.get(_REMOVAL) == removal for c in offline.history(log)):
+            note = {_REMOVAL: removal, "author": project.author}
+            empty_retractions(offline, group, note=note, after=version)
+
+    offline.change(log, step)

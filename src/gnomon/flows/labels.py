@@ -22,8 +22,9 @@ from gnomon.engines.resolve import later
 from gnomon.flows.project import Project
 from gnomon.flows.read import Origin, Reading, plan_reading, telling
 from gnomon.flows.request import Ident, Job
+from gnomon.flows.retractions import read_retractions, retracted
 from gnomon.plan.layout import Layout, Output
-from gnomon.plan.normal import complete, event_time, key, micros
+from gnomon.plan.normal import DELETE, KNOWN_AT, OP, complete, event_time, key, micros
 from gnomon.time import NEVER
 
 _T = "__asked"
@@ -56,7 +57,10 @@ def answer_labels(
     keys = [key(i) for i in range(len(job.layout.keys))]
     asked = pl.DataFrame([*job.keys_of(spine), pl.Series(_T, t)])
 
+    retractions = read_retractions(project.offline, job.group, job.layout)
+
     def work(rows: pl.DataFrame, part: pl.DataFrame) -> pl.DataFrame:
+        rows = retracted(job.layout, rows, retractions)
         return look_forward(job.layout, job.outputs, rows, part.select(keys), cols.words(part[_T]), now)
 
     with telling(job.layout.ref, Origin(reader, job.layout, reading.parts)):
@@ -103,6 +107,9 @@ def completeness(raw: pl.LazyFrame, layout: Layout, now: int) -> int | None:
     else:
         time = event_time(layout, schema)
         known = pl.when(time <= NEVER - layout.lag).then(time + layout.lag)
+    if OP in schema:
+        raw = raw.filter(pl.col(OP).ne_missing(DELETE))
+        known = pl.coalesce(pl.col(KNOWN_AT).to_physical(), known)
     greatest = raw.filter(complete(layout)).select(known.alias(_T)).filter(pl.col(_T) <= now).max()
     found = greatest.collect(engine="streaming")[_T][0]
     return None if found is None else int(found)

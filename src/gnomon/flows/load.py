@@ -13,17 +13,19 @@ from itertools import pairwise
 
 import numpy as np
 import polars as pl
+from numpy.typing import NDArray
 
 from gnomon import columns
 from gnomon.abc.online import OnlineStore
 from gnomon.abc.source import Part, SourceReader, Wanted
 from gnomon.columns import Words
-from gnomon.engines.resolve import later
+from gnomon.engines.resolve import known_times, markers
 from gnomon.errors import DataError, counted
 from gnomon.events import Progress, emit
 from gnomon.flows.online import Table
 from gnomon.flows.project import Project
-from gnomon.flows.read import Origin, telling
+from gnomon.flows.read import Origin, collect_rows, telling
+from gnomon.flows.retractions import NONE_RETRACTED, Retractions, retracted
 from gnomon.flows.table import HASHES
 from gnomon.kernels import order
 from gnomon.online import codec
@@ -33,7 +35,21 @@ from gnomon.online.values import encode
 from gnomon.plan.identity import Hashes, content_hashes, row_hashes
 from gnomon.plan.keys import key_bytes
 from gnomon.plan.layout import Layout
-from gnomon.plan.normal import ID, KNOWN, TIME, Ignored, count_ignored, key, lane, normalise, raw_columns
+from gnomon.plan.normal import (
+    ALIVE,
+    DEAD,
+    ID,
+    KNOWN,
+    RETRACTED,
+    STORED,
+    TIME,
+    Ignored,
+    count_ignored,
+    key,
+    lane,
+    normalise,
+    raw_columns,
+)
 from gnomon.time import ALWAYS, NEVER
 
 _KEYS_AT_ONCE = 20_000
@@ -88,38 +104,58 @@ def load(
     table: Table,
     piece: Piece,
     *,
+    retractions: Retractions = NONE_RETRACTED,
     store: OnlineStore | None = None,
     quiet: bool = False,
 ) -> LoadedPiece:
     """Bring a piece into the table, and what its keys need of the rows before the table's start.
 
-    `store`: where the table lies, if not in the project's online store; `quiet`: who calls tells how far it is.
+    Where rows were let go, keys of which anything was deleted are read whole, whatever the piece: what is held cannot
+    tell what came before a row that is no more.
+
+    `retractions`: of the source; `store`: where the table lies, if not in the project's online store; `quiet`: who
+    calls tells how far it is.
+
     Raises: DataError for event ids that are not unique, or rows that cannot be read.
     """
     stored = HASHES if _has_stored_ids(layout) else ()
-    raw = reader.scan([*raw_columns(layout), *stored], parts=[piece.part], wanted=piece.wanted)
+    wanted_columns = [*raw_columns(layout), *stored, *reader.changes()]
+    raw = reader.scan(wanted_columns, parts=[piece.part], wanted=piece.wanted)
     with telling(layout.ref, Origin(reader, layout, (piece.part,))):
         loaded = LoadedPiece(ignored=count_ignored(raw, layout))
         begins = piece.since == table.start != ALWAYS
         normal = normalise(raw, layout, with_content=not stored, keep=stored)
-        frame = normal.filter(_within(layout, ALWAYS if begins else piece.since, piece.end)).collect()
+        within = _within(layout, ALWAYS if begins else piece.since, piece.end, bool(reader.changes()))
+        frame = normal.filter(within).collect()
     # Ordinals count equal rows of the whole part. Their times are equal too: an interval has all of them, or none.
+    frame = retracted(layout, frame, retractions)
     hashes = _hashes(layout, frame)
-    known = (
-        columns.words(frame[KNOWN])
-        if layout.known_at is not None
-        else later(columns.words(frame[TIME]), layout.lag)
-    )
-    active = np.maximum(columns.words(frame[TIME]), known)
+    time = columns.words(frame[TIME])
+    known = known_times(layout, frame, time)
+    active = np.maximum(time, known)
     wanted = active < piece.end if piece.end != NEVER else np.ones(len(frame), bool)
     if piece.since != ALWAYS:
         wanted &= active >= piece.since
-    loaded.rows = int(np.count_nonzero(wanted))
+    alive = _alive(frame)
+    loaded.rows = int(np.count_nonzero(wanted & alive))
     # A row that says it becomes known in years must not hide those that become known before it.
-    told = known[wanted & (known <= project.clock())]
+    told = known[wanted & alive & (known <= project.clock())]
     loaded.newest_known = int(told.max(initial=ALWAYS))
+    if DEAD in frame.columns:
+        # Their rows are in the interval, whenever they were taken back.
+        wanted |= (frame[DEAD] == RETRACTED).to_numpy()
     if begins:
         wanted[_before(layout, frame, active, table.start)] = True
+    if is_bounded(table):
+        names = [key(i) for i in range(len(layout.keys))]
+        corrected = _corrected_keys(layout, reader, retractions)
+        here = _among(frame, corrected, names) & wanted
+        if here.any():
+            keys_here = frame.select(names).filter(pl.Series(here)) if names else corrected
+            loaded.keys += load_whole(
+                store or project.online, layout, reader, table, keys_here.unique(), retractions
+            )
+            wanted &= ~here
     at = np.flatnonzero(wanted)
     if len(at):
         keys, rows = _flat(layout, frame, known, hashes, at)
@@ -127,8 +163,20 @@ def load(
     return loaded
 
 
-def _within(layout: Layout, since: int, end: int) -> pl.Expr:
-    """Whether a row in normal form has an activation in [since, end), without computing it: sums may overflow."""
+def _within(layout: Layout, since: int, end: int, changed: bool) -> pl.Expr:
+    """Whether a row in normal form has an activation in [since, end), without computing it: sums may overflow.
+
+    `changed`: whether there are rows with a stored known_at.
+    """
+    plain = _plain_within(layout, since, end)
+    if not changed:
+        return plain
+    stored = pl.max_horizontal(TIME, STORED)
+    late = (stored >= since) & ((stored < end) if end != NEVER else pl.lit(True))
+    return pl.when(pl.col(STORED).is_null()).then(plain).otherwise(late)
+
+
+def _plain_within(layout: Layout, since: int, end: int) -> pl.Expr:
     time, later_by = pl.col(TIME), layout.lag if layout.known_at is None else 0
     inside = pl.lit(True)
     if end != NEVER:
@@ -141,16 +189,86 @@ def _within(layout: Layout, since: int, end: int) -> pl.Expr:
     return inside
 
 
+def is_bounded(table: Table) -> bool:
+    """Whether rows have been let go, or never loaded, that lie before others."""
+    return Retention(table.horizon, table.watermark, table.start).first != ALWAYS
+
+
+def load_whole(
+    store: OnlineStore,
+    layout: Layout,
+    reader: SourceReader,
+    table: Table,
+    keys: pl.DataFrame,
+    retractions: Retractions,
+) -> int:
+    """Bring everything that is known of some keys into the table; returns how many keys were written.
+
+    keys: `__k0 …`, each but once; no columns where the group has no keys.
+    """
+    raw = reader.scan([*raw_columns(layout), *reader.changes()])
+    rows = normalise(raw, layout, with_content=True)
+    if keys.width:
+        rows = rows.join(keys.lazy(), on=keys.columns, how="semi")
+    read = collect_rows(rows, layout.ref, Origin(reader, layout, reader.parts()))
+    frame = retracted(layout, read, retractions)
+    if not len(frame):
+        return 0
+    known = known_times(layout, frame, columns.words(frame[TIME]))
+    found, flat = _flat(layout, frame, known, content_hashes(frame, layout), np.arange(len(frame)))
+    # Not counted: they are counted where they are loaded one by one, and most were there before.
+    _write(store, layout, table, found, flat, LoadedPiece(), quiet=True, whole=True)
+    return len(found)
+
+
+def load_markers(store: OnlineStore, layout: Layout, table: Table, made: pl.DataFrame) -> int:
+    """Bring markers of what is retracted into the table, of `markers_of`; returns how many keys were written."""
+    lanes = [pl.lit(None, given.dtype).alias(lane(i)) for i, given in enumerate(layout.inputs)]
+    frame = made.with_columns(*lanes)
+    hashes = np.zeros(len(frame), np.uint64), np.zeros(len(frame), np.uint64)
+    keys, rows = _flat(layout, frame, columns.words(frame[STORED]), hashes, np.arange(len(frame)))
+    _write(store, layout, table, keys, rows, LoadedPiece(), quiet=True)
+    return len(keys)
+
+
+def _alive(frame: pl.DataFrame) -> NDArray[np.bool_]:
+    dead = markers(frame)
+    return dead == 0 if len(dead) else np.ones(len(frame), bool)
+
+
+def _corrected_keys(layout: Layout, reader: SourceReader, retractions: Retractions) -> pl.DataFrame:
+    """The keys of which a row was deleted or retracted, each but once; a row or none where there are no key columns."""
+    names = [key(i) for i in range(len(layout.keys))]
+    gone = pl.lit(False)
+    if len(retractions.moments):
+        gone |= pl.col(ID).is_in(retractions.moments[ID].unique().implode())
+    changes = reader.changes()
+    if changes:
+        gone |= pl.col(DEAD) != ALIVE
+    raw = reader.scan([*raw_columns(layout), *changes])
+    found = normalise(raw, layout, inputs=()).filter(gone)
+    return (found.select(names).unique() if names else found.select(TIME).head(1)).collect()
+
+
+def _among(frame: pl.DataFrame, keys: pl.DataFrame, names: Sequence[str]) -> NDArray[np.bool_]:
+    """Which rows have one of the keys."""
+    if not len(keys) or not names:
+        return np.full(len(frame), len(keys) > 0)
+    there = keys.with_columns(pl.lit(True).alias("__there"))
+    met = frame.select(names).join(there, on=names, how="left", maintain_order="left")
+    return columns.flags(met["__there"]).view(np.bool_)
+
+
 def _before(layout: Layout, frame: pl.DataFrame, active: Words, start: int) -> Words:
     """The rows with an activation before `start` that answers from `start` on need: [n] positions.
 
-    These are each key's first to be active and its newest. Where rows have ids all are needed, to tell which of them
-    count: a correction may say of an event that it was at another time.
+    These are each key's first to be active and its newest. Where rows have ids, or are deleted, all are needed, to tell
+    which of them count: a correction may say of an event that it was at another time.
     """
     names = [key(i) for i in range(len(layout.keys))]
     older = frame.select(*names, pl.col(TIME), pl.Series("__active", active)).with_row_index("__at")
     older = older.filter(pl.col("__active") < start)
-    if layout.kind == "state" or layout.event_id is None:
+    if (layout.kind == "state" or layout.event_id is None) and DEAD not in frame.columns:
         newest, first = pl.col(TIME).max(), pl.col("__active").min()
         if names:
             newest, first = newest.over(names), first.over(names)
@@ -189,6 +307,10 @@ def _flat(
     ids = [ID] if layout.event_id is not None else []
     # One pass over all columns, which Polars shares out among threads.
     moved = chosen.select(pl.col(lanes + ids).gather(pl.Series(perm)))
+    if ids and moved[ID].null_count():
+        # The marker of a delete in a state group, which has no id of its own.
+        moved = moved.with_columns(pl.col(ID).fill_null("" if moved[ID].dtype == pl.String else 0))
+    dead = markers(chosen)
     row_id: Column = encode(moved[ID]) if ids else WordColumn(content, 2)
     rows = codec.fresh(
         key_start,
@@ -197,6 +319,7 @@ def _flat(
         row_id,
         tuple(encode(moved[name]) for name in lanes),
         content=content if ids else np.empty(0, np.int64),
+        dead=dead[perm] if len(dead) else dead,
     )
     return keys, rows
 
@@ -224,7 +347,9 @@ def _write(
     keys: list[bytes],
     rows: codec.FlatRows,
     loaded: LoadedPiece,
-    quiet: bool,
+    quiet: bool = False,
+    *,
+    whole: bool = False,
 ) -> None:
     shape = table.shape.layout()
     retention = Retention(table.horizon, table.watermark, table.start)
@@ -243,7 +368,7 @@ def _write(
         else:
             for first in range(0, len(keys), _KEYS_AT_ONCE):
                 last = min(first + _KEYS_AT_ONCE, len(keys))
-                _update(store, shape, table.name, keys, rows, first, last, retention, loaded)
+                _update(store, shape, table.name, keys, rows, first, last, retention, loaded, whole)
                 if not quiet:
                     emit(Progress("materialize", layout.ref, last, len(keys), "keys"))
     except IdConflict as conflict:
@@ -252,7 +377,7 @@ def _write(
             f"{counted(len(conflict.keys), 'key')} with an id of two contents known at the same time",
             hint=conflict.hint,
         ) from None
-    loaded.keys = len(keys)
+    loaded.keys += len(keys)
 
 
 def _has_rows(store: OnlineStore, table: str) -> bool:
@@ -269,13 +394,14 @@ def _update(
     last: int,
     retention: Retention,
     loaded: LoadedPiece,
+    whole: bool,
 ) -> None:
     here = keys[first:last]
     done: dict[int, Merged] = {}
 
     def combine(positions: Sequence[int], old: list[bytes | None]) -> list[memoryview]:
         held = codec.unpack(shape, old, lambda i: f"{table}, key {here[positions[i]]!r}")
-        merged = merge(shape, held, select_keys(rows, [first + p for p in positions]), retention)
+        merged = merge(shape, held, select_keys(rows, [first + p for p in positions]), retention, whole=whole)
         buffer, offsets = codec.pack(shape, merged.rows)
         # A store may ask again for the same keys: what the last answer did is what was done.
         done[positions[0]] = merged

@@ -37,7 +37,6 @@ from gnomon.flows.forget import forget_removed
 from gnomon.flows.load import LoadedPiece, Piece, load
 from gnomon.flows.markup import preformatted
 from gnomon.flows.online import (
-    Document,
     Loaded,
     Table,
     change_document,
@@ -45,11 +44,14 @@ from gnomon.flows.online import (
     keys_of,
     reach_of,
     read_document,
+    replace_table,
     settle,
     shape_of,
     unnamed_tables,
 )
 from gnomon.flows.project import Project
+from gnomon.flows.retract import take_out
+from gnomon.flows.retractions import read_retractions
 from gnomon.plan.layout import Layout
 from gnomon.plan.normal import Ignored
 from gnomon.time import ALWAYS, NEVER, show, stopwatch
@@ -75,11 +77,13 @@ class GroupReport:
     retired: int = 0
     """Rows let go because no window reaches them any more."""
     ignored: Ignored = field(default_factory=Ignored)
+    retracted: int = 0
+    """Keys written because of retractions that were not online yet."""
     rebuilt: bool = False
     seconds: float = 0.0
 
     def __str__(self) -> str:
-        if not self.parts and not self.rebuilt:
+        if not self.parts and not self.rebuilt and not self.retracted:
             return f"{self.group}: nothing new"
         text = (
             f"{self.group}: {counted(self.rows, 'row')} → {counted(self.keys, 'key')} in {self.seconds:.2f} s"
@@ -90,6 +94,7 @@ class GroupReport:
             (self.late, f"{self.late:,} older than the horizon, not kept"),
             (self.retired, f"{self.retired:,} let go"),
             (self.ties, counted(self.ties, "tie")),
+            (self.retracted, f"{counted(self.retracted, 'key')} with rows retracted"),
             (bool(self.ignored), f"ignored {self.ignored}"),
         ]
         return ", ".join([text, *(words for present, words in extras if present)])
@@ -169,16 +174,24 @@ def _group(
         report.rebuilt = _is_rebuild(store, layout.ref, table)
         emit(Step("materialize", group.ref, step))
         step = "horizon"
+        retractions = read_retractions(project.offline, group, layout)
+        if not table.parts:
+            table = replace(table, retracted=retractions.commits)  # each part is loaded without them
         table = _raise_horizon(project, layout, reader, table, pieces)
         emit(Step("materialize", group.ref, step))
         step = "load"
         for i, piece in enumerate(pieces):
-            loaded = load(project, layout, reader, table, piece)
+            loaded = load(project, layout, reader, table, piece, retractions=retractions)
             _count(report, loaded)
             table = _note_part(store, layout, table, piece, loaded.newest_known)
             done = i + 1
             emit(Step("materialize", group.ref, f"{step} {i + 1}/{len(pieces)}"))
             emit(Progress("materialize", group.ref, i + 1, len(pieces), "parts"))
+        if table.retracted < retractions.commits:
+            step = "retract"
+            table, keys = take_out(project, layout, reader, table, retractions)
+            report.retracted = keys
+            emit(Step("materialize", group.ref, step))
         step = "publish"
         _publish(store, layout, table)
         emit(Step("materialize", group.ref, step))
@@ -248,24 +261,14 @@ def _raise_horizon(
         return table
     newest = newest_activation(layout, reader, pieces)
     moved = moved_on(table, layout, reach_of(layout, project.config.slack), newest, project.clock())
-    return _replace_table(project.online, layout.ref, moved)
-
-
-def _replace_table(store: OnlineStore, ref: str, table: Table) -> Table:
-    def change(document: Document) -> Document:
-        if document.live is not None and document.live.name == table.name:
-            return replace(document, live=table)
-        return replace(document, building=table)
-
-    change_document(store, ref, change)
-    return table
+    return replace_table(project.online, layout.ref, moved)
 
 
 def _note_part(store: OnlineStore, layout: Layout, table: Table, piece: Piece, newest: int) -> Table:
     # Of a part that grows, what was newest is read again: more rows may become known at that very instant.
     end = min(piece.end, max(newest, piece.since)) if piece.part.grows else piece.end
     parts = {**table.parts, piece.part.name: Loaded(piece.part.etag, end)}
-    return _replace_table(store, layout.ref, replace(table, parts=parts))
+    return replace_table(store, layout.ref, replace(table, parts=parts))
 
 
 def _publish(store: OnlineStore, layout: Layout, table: Table) -> None:

@@ -70,6 +70,8 @@ class Table(msgspec.Struct, frozen=True):
     """How far features looked back when the horizon was set; None: without bound."""
     complete: bool = False
     """Whether a run has ended, so that the table may be read."""
+    retracted: int = 0
+    """How many commits of the source's retractions are in it."""
 
 
 class Refill(msgspec.Struct, frozen=True):
@@ -131,6 +133,18 @@ def change_document(store: OnlineStore, ref: str, change: Callable[[Document], D
     raise Unavailable(
         f"the document of `{ref}` changes all the time", hint="try again when other writers are done"
     )
+
+
+def replace_table(store: OnlineStore, ref: str, table: Table) -> Table:
+    """Let the document tell of a table what is true now, whether it answers or is being filled."""
+
+    def change(document: Document) -> Document:
+        if document.live is not None and document.live.name == table.name:
+            return msgspec.structs.replace(document, live=table)
+        return msgspec.structs.replace(document, building=table)
+
+    change_document(store, ref, change)
+    return table
 
 
 def settle(store: OnlineStore, ref: str) -> Document:

@@ -70,13 +70,14 @@ def plan_reading(
     with_content = needs_content(layout, outputs, overlapping)
     since, until = _stretch(layout, outputs, first_t, last_t)
     part_column = PART if overlapping else None
-    raw = reader.scan(raw_columns(layout), part_column=part_column)
+    read = [*raw_columns(layout), *reader.changes()]
+    raw = reader.scan(read, part_column=part_column)
     if overlapping and not _overlap(raw, Origin(reader, layout, parts)):
         overlapping = False
         with_content = needs_content(layout, outputs, False)
     schema = raw.collect_schema()
     wanted = Wanted(since, until)
-    rows = reader.scan(raw_columns(layout), part_column=part_column, wanted=wanted)
+    rows = reader.scan(read, part_column=part_column, wanted=wanted)
     numbered = layout.kind == "state" and reader.numbered
     filtered = rows.with_row_index(ROW) if numbered else rows
     time = event_time(layout, schema)

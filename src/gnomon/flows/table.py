@@ -12,11 +12,14 @@ from gnomon.abc.source import EVERY_ROW, Part, SourceReader, Wanted
 from gnomon.define.feature import Feature
 from gnomon.define.group import FeatureGroup
 from gnomon.errors import Gone
+from gnomon.plan.normal import KNOWN_AT, OP
 from gnomon.types import DType
 
 INSTANT = pl.Datetime("us", "UTC")
 HASHES = ("__h1", "__h2")
 """The row's 128-bit hash in two int64 columns: its id if it has no event id, else its content."""
+CHANGES: dict[str, DType] = {OP: pl.String(), KNOWN_AT: INSTANT}
+"""Columns that a table has from its first update or delete on."""
 
 
 def table_name(group: FeatureGroup) -> str:
@@ -107,9 +110,12 @@ class TableReader(SourceReader):
         part_column: str | None = None,
         wanted: Wanted = EVERY_ROW,
     ) -> pl.LazyFrame:
-        types = self.columns | dict.fromkeys(HASHES, pl.Int64())
+        types = self.columns | dict.fromkeys(HASHES, pl.Int64()) | CHANGES
         chosen = {name: types[name] for name in dict.fromkeys(columns)}
         return self.offline.scan(self.table, chosen, parts=self.parts() if parts is None else parts)
+
+    def changes(self) -> tuple[str, ...]:
+        return tuple(CHANGES) if OP in self.offline.schema(self.table) else ()
 
     def describe(self) -> str:
         version = self.offline.version(self.table)

@@ -20,6 +20,7 @@ from gnomon.flows.labels import Labelled, answer_labels, read_labels
 from gnomon.flows.project import Project
 from gnomon.flows.read import Origin, Reading, plan_reading, telling
 from gnomon.flows.request import Ident, Job, Request, with_default
+from gnomon.flows.retractions import read_retractions, retracted
 from gnomon.plan.keys import check_whole
 from gnomon.plan.normal import ROW, key, lane, micros
 from gnomon.time import NEVER, argument, stopwatch
@@ -200,11 +201,13 @@ def answer_job(project: Project, question: Question, job: Job) -> tuple[Answer, 
         pl.Series(_ASKED, t),
     )
     counts: list[Answer | Picked] = []
+    retractions = read_retractions(project.offline, job.group, layout)
 
     def asked_in(part: pl.DataFrame) -> Spine:
         return Spine(part.select(keys), part[_ASKED].to_numpy(writable=True), part.select(own))
 
     def pick(rows: pl.DataFrame, part: pl.DataFrame) -> cols.Words | None:
+        rows = retracted(layout, rows, retractions)
         found = pick_newest(layout, rows, asked_in(part), question.as_of)
         if found is None:
             return None
@@ -213,6 +216,7 @@ def answer_job(project: Project, question: Question, job: Job) -> tuple[Answer, 
         return np.where(found.position < 0, -1, number[found.position]) if len(number) else found.position
 
     def work(rows: pl.DataFrame, part: pl.DataFrame) -> pl.DataFrame:
+        rows = retracted(layout, rows, retractions)
         found = answer(layout, job.outputs, rows, asked_in(part), question.as_of)
         counts.append(found)
         return pl.DataFrame(found.columns)

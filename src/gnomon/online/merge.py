@@ -72,9 +72,12 @@ class IdConflict(DataError):
         """Positions of the keys, ascending."""
 
 
-def merge(layout: Layout, old: FlatRows, new: FlatRows, retention: Retention = KEEP_ALL) -> Merged:
+def merge(
+    layout: Layout, old: FlatRows, new: FlatRows, retention: Retention = KEEP_ALL, *, whole: bool = False
+) -> Merged:
     """Unite the row versions of K keys, resolve them, order them, and drop what lies beyond the horizon.
 
+    whole: the arriving rows are all that is known of their keys.
     Shape:  old, new of K keys each, key by key → K keys. The counters are added.
     Raises: IdConflict for an event group.
     Cost:   O(n log n); O(n) where nothing is held and the arriving rows of a state group rise in time.
@@ -89,7 +92,8 @@ def merge(layout: Layout, old: FlatRows, new: FlatRows, retention: Retention = K
     if not in_order:
         _put_in_order(both, positions, key_start)
     first_activation = np.minimum(old.first_activation, new.first_activation)
-    newest_dropped = np.maximum(old.newest_dropped, new.newest_dropped)
+    # What was dropped may have been deleted since: of whole keys it is found again among the rows that come.
+    newest_dropped = new.newest_dropped if whole else np.maximum(old.newest_dropped, new.newest_dropped)
     dropped = _beyond(both, found, positions, key_start, newest_dropped, retention)
     union.leave_marks(
         dropped,

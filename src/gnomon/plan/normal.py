@@ -4,6 +4,9 @@
 declared known_at, int64 µs, `NEVER` where it is not known yet; `__id` the event id; `__x0 __x1 …` the
 layout's inputs, evaluated; `__c0 …` the raw content columns, only where row hashes are wanted. Rows with a
 null key or time are left out, and counted by `count_ignored`.
+
+Where rows were updated, deleted or retracted there are two columns more: `__dead`, what a marker of a delete is
+(`ALIVE`, `DELETED`, `RETRACTED`), and `__stored`, when such a change became known, int64 µs, null for plain rows.
 """
 
 from __future__ import annotations
@@ -21,6 +24,13 @@ from gnomon.plan.layout import Layout
 from gnomon.time import DAY, NEVER
 
 TIME, KNOWN, ID = "__t", "__known", "__id"
+DEAD, STORED = "__dead", "__stored"
+ALIVE, DELETED, RETRACTED = 0, 1, 2
+OP, KNOWN_AT = "__op", "__known_at"
+"""Columns of a table whose rows were updated or deleted: `UPDATE`, `DELETE` or null for a plain row, and when it
+became known.
+"""
+UPDATE, DELETE = "update", "delete"
 PART = "__part"
 ROW = "__row"
 """The number of a row in its source, where rows are fetched by number."""
@@ -179,6 +189,9 @@ def normalise(
         whole = layout.id_dtype is not None and layout.id_dtype.is_integer()
         id_type = pl.Int64() if whole else pl.String()
         columns.append(pl.col(layout.event_id).cast(id_type).alias(ID))
+    if OP in schema:
+        columns.append((pl.col(OP) == DELETE).fill_null(False).cast(pl.UInt8).alias(DEAD))
+        columns.append(pl.col(KNOWN_AT).to_physical().alias(STORED))
     wanted = range(len(layout.inputs)) if inputs is None else inputs
     columns.extend(layout.inputs[i].evaluate().alias(lane(i)) for i in wanted)
     if with_content:

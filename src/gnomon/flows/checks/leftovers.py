@@ -16,6 +16,7 @@ from gnomon.flows.dataset import drafts
 from gnomon.flows.forget import forget_removed
 from gnomon.flows.online import filling, read_document, settle, unnamed_tables
 from gnomon.flows.project import Project
+from gnomon.flows.retractions import log_name, of_group
 from gnomon.flows.table import table_name
 from gnomon.registry.snapshot import Snapshot
 from gnomon.time import DAY, HOUR, show
@@ -77,12 +78,13 @@ def offline_tables(project: Project, snapshot: Snapshot) -> Found:
     """Folders of the offline store that are no table, and tables that no group names."""
     tables = project.offline.tables()
     named = {table_name(group) for group in snapshot.groups() if group.source is None}
-    once = {ref for kind, ref in snapshot.changed if kind == "group"}
+    named |= {log_name(group) for group in snapshot.groups()}
+    once = {ref for kind, ref in snapshot.changed if kind in ("group", "source")}
     kept: list[str] = []
     strangers: list[str] = []
     for table in tables:
         if table not in named:
-            (kept if table in once else strangers).append(table)
+            (kept if of_group(table) in once else strangers).append(table)
     broken = _no_tables(project, tables)
     if broken:
         return Found(
