@@ -31,7 +31,7 @@ def test_one_problem_is_told_without_a_number():
 def test_every_error_of_ours_can_be_caught_as_one():
     ours = {v for v in vars(errors).values() if isinstance(v, type) and issubclass(v, Exception)}
     assert len(ours) > 10
-    assert all(issubclass(error, GnomonError) for error in ours)
+    assert all(issubclass(error, GnomonError | Warning) for error in ours)
 
 
 def test_the_tree_in_the_docstring_is_the_tree():

@@ -15,10 +15,12 @@ from gnomon.flows.backfilled import BackfillReport
 from gnomon.flows.dataset import Dataset
 from gnomon.flows.estimate import Estimate
 from gnomon.flows.explain import Explanation
+from gnomon.flows.handover import Portion, Split
 from gnomon.flows.inputs import Inputs
 from gnomon.flows.insert import Commit
 from gnomon.flows.lookup import OnlineFeatures
 from gnomon.flows.materialize import GroupReport, Report
+from gnomon.flows.matrix import Matrix
 from gnomon.flows.retract import Ack
 from gnomon.flows.retrieval import Retrieval
 from gnomon.registry.registry import Registry
@@ -37,6 +39,10 @@ _DEFINITIONS = (
     gn.Request,
     gn.on_demand,
     gn.FeatureService,
+    gn.TimeSplit,
+    gn.WalkForward,
+    gn.EntitySplit,
+    gn.RandomSplit,
 )
 _PARTS = (gn.Aggregate, gn.Window, gn.Label, gn.OnDemand, gn.Role, gn.Selection)
 _RESULTS = (
@@ -45,6 +51,9 @@ _RESULTS = (
     Ack,
     Retrieval,
     Dataset,
+    Split,
+    Portion,
+    Matrix,
     Report,
     GroupReport,
     BackfillReport,

@@ -92,6 +92,10 @@ if TYPE_CHECKING:
     from gnomon.define.source import FileSource as FileSource
     from gnomon.define.source import Source as Source
     from gnomon.define.source import SQLSource as SQLSource
+    from gnomon.define.split import EntitySplit as EntitySplit
+    from gnomon.define.split import RandomSplit as RandomSplit
+    from gnomon.define.split import TimeSplit as TimeSplit
+    from gnomon.define.split import WalkForward as WalkForward
     from gnomon.errors import GnomonError as GnomonError
     from gnomon.store import Store as Store
 
@@ -111,6 +115,7 @@ _HOME = {
     "gnomon.define.ondemand": "OnDemand Request on_demand",
     "gnomon.define.service": "FeatureService",
     "gnomon.define.source": "FileSource SQLSource Source",
+    "gnomon.define.split": "EntitySplit RandomSplit TimeSplit WalkForward",
     "gnomon.errors": "GnomonError",
     "gnomon.store": "Store",
 }

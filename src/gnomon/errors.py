@@ -134,6 +134,10 @@ class Stopped(GnomonError):
     """A flow stopped half-way. The message says what is complete and how to continue."""
 
 
+class LeakWarning(UserWarning):
+    """No error: a training set, or a part of one, may know what it shall foretell."""
+
+
 def nearest(name: str, known: Iterable[str]) -> str | None:
     """The known name closest to `name`, or None if nothing is close."""
     names = list(known)

@@ -6,6 +6,7 @@ import polars as pl
 import pytest
 
 from gnomon.cli.starter import ASK_AT
+from gnomon.errors import LeakWarning
 from gnomon.store import Store
 
 KEY = ("--key", "customer=c07")
@@ -63,10 +64,53 @@ def test_saved_training_set_is_a_dataset(gnomon, shop):
         assert len(store.dataset("first").to_polars()) == 60
 
 
+def labelled(shop) -> None:
+    """Adds a label to the starter's definitions, and applies them."""
+    path = shop / "features.py"
+    label = """
+outcome = gn.FeatureGroup(
+    "outcome", entity=spending.entities, source=spending.source, features=[gn.label(gn.count(), "30d", name="next")]
+)
+"""
+    path.write_text(path.read_text() + label)
+
+
+def test_training_set_is_written_in_parts_and_leaks_are_told(gnomon, shop):
+    labelled(shop)
+    assert gnomon("apply").status == 0
+    asked = ("training", "spine.csv", "--features", "spending:orders_7d,outcome:next", "--out", "t.csv")
+    ran = gnomon(*asked, "--split", "random:train=0.5,test=0.5,seed=1", "--save", "parts")
+    assert ran.status == 0
+    assert "leak: the windows of label `next` overlap between parts" in ran.out
+    assert ran.err == ""
+    sizes = {name: len(pl.read_csv(f"t.{name}.csv")) for name in ("train", "test")}
+    assert sum(sizes.values()) == 60
+    assert all(f"{name}: {n} rows" in ran.out for name, n in sizes.items())
+    assert not (shop / "t.csv").exists()
+    with Store(shop) as store, pytest.warns(LeakWarning):
+        kept = store.dataset("parts").split()
+    assert {name: len(part) for name, part in kept.parts.items()} == sizes
+    told = gnomon(*asked, "--split", "time:test_from=2025-06-01,gap=0s", "--json").json
+    assert told["parts"].keys() == {"train", "test"}
+    assert (told["left_out"], len(told["leaks"])) == (0, 1)
+
+
+def test_source_of_labels_may_be_said_to_be_complete(gnomon, shop):
+    labelled(shop)
+    assert gnomon("apply").status == 0
+    asked = ("training", "spine.csv", "--features", "outcome:next", "--out", "t.csv")
+    assert gnomon(*asked, "--complete-until", "2000-01-01").status == 0
+    assert not pl.read_csv("t.csv")["next_mature"].any()
+    assert gnomon(*asked, "--complete-until", "2026-01-01").status == 0
+    assert pl.read_csv("t.csv")["next_mature"].all()
+
+
 @pytest.mark.parametrize(
     "options",
     [
         (),
+        ("--out", "t.parquet", "--split", "halves"),
+        ("--out", "t.parquet", "--complete-until", "soon"),
         ("--out", "t.xls"),
         ("--out", "none/t.parquet"),
         ("--out", "t.parquet", "--as-of", "sometime"),
@@ -90,6 +134,26 @@ def test_spine_is_never_overwritten_by_its_training_set(gnomon, shop, out):
     assert ran.status == 2
     assert "is the spine itself" in ran.err
     assert (shop / "spine.csv").read_bytes() == before
+
+
+def test_spine_is_never_overwritten_by_a_part(gnomon, shop):
+    assert gnomon("apply").status == 0
+    spine = (shop / "spine.csv").rename(shop / "spine.test.csv").read_text()
+    asked = (
+        "training",
+        "spine.test.csv",
+        "--features",
+        "shop_model",
+        "--out",
+        "spine.csv",
+        "--split",
+        "random",
+    )
+    ran = gnomon(*asked)
+    assert ran.status == 2
+    assert "is the spine itself" in ran.err
+    assert (shop / "spine.test.csv").read_text() == spine
+    assert not (shop / "spine.train.csv").exists()
 
 
 def test_missing_spine_offers_the_nearest_file(ask, filled):

@@ -49,6 +49,7 @@ DRIVERS: dict[str, tuple[str, ...]] = {
     "rich": ("cli/*.py",),
     "sklearn": ("demo/*.py", "cli/*.py"),
     "sqlalchemy": ("registry/backends/*.py", "sources/anysql.py"),
+    "torch": (),
     "typer": ("cli/*.py",),
 }
 """Package → the only modules that may import it. Empty: only through `plugins.require`, when it is needed."""

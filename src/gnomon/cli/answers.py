@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import dataclasses
+import warnings
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from gnomon.cli import completion
 from gnomon.cli.failures import WRONG
-from gnomon.cli.late import files
+from gnomon.cli.late import files, splits
 from gnomon.cli.options import (
     AtOption,
     JsonOption,
@@ -23,8 +24,13 @@ from gnomon.cli.options import (
     time_of,
 )
 from gnomon.cli.output import Block, Table, cell, show_result
-from gnomon.errors import UsageError, counted
+from gnomon.errors import LeakWarning, UsageError, counted
 from gnomon.time import show
+
+if TYPE_CHECKING:
+    import polars as pl
+
+    from gnomon.flows.handover import Split
 
 AsOfOption = Annotated[
     str,
@@ -67,35 +73,56 @@ def training(
     save: Annotated[
         str | None, typer.Option("--save", metavar="NAME", help="Keep it as a dataset: the same bytes later.")
     ] = None,
+    split: Annotated[
+        str | None,
+        typer.Option(
+            "--split",
+            metavar="KIND:NAME=VALUE,…",
+            help="In parts, one file each: time:test_from=2026-01-01,gap=7d, folds:folds=3, entity:keys=user, "
+            "random:train=0.8,test=0.2,stratify=late. A saved dataset keeps it.",
+        ),
+    ] = None,
+    complete_until: Annotated[
+        str | None,
+        typer.Option(
+            "--complete-until",
+            metavar="TIME",
+            help="Until when the sources of labels are complete; by default each up to its greatest known_at.",
+        ),
+    ] = None,
     project: ProjectOption = None,
     json: JsonOption = False,
 ) -> None:
     """Make a training set.
 
-    The spine with what each feature was worth at each row's time.
+    The spine with what each feature was worth at each row's time, and with labels, which look forward from it.
     """
     if out is None and save is None and not explain:
         raise UsageError("nowhere to write to", hint="add --out FILE, --save NAME or --explain")
     kind = files.check_target(out) if out is not None else ""
-    if out is not None and out.exists() and spine.exists() and out.samefile(spine):
-        raise UsageError(
-            f"`{out}` is the spine itself, which would be overwritten", at="--out", hint="name another file"
-        )
+    if out is not None and split is None:
+        _check_not_spine(out, spine)
     wanted = features_of(features)
-    with opened(project, json) as store:
+    how = None if split is None else splits.parse_split(split)
+    until = time_of(complete_until, "--complete-until")
+    with opened(project, json) as store, warnings.catch_warnings():
+        # They are told below, as a part of the answer.
+        warnings.simplefilter("ignore", LeakWarning)
         inputs = store.inputs(wanted)
         rows = files.read_table(spine, types={**inputs.request, **inputs.keys})
         found = store.get_historical_features(
-            rows, wanted, timestamp=timestamp, as_of=as_of, full_names=full_names
+            rows, wanted, timestamp=timestamp, as_of=as_of, full_names=full_names, complete_until=until
         )
         if explain:
             text = found.explain()
             show_result(json, {"explain": text}, text)
             return
         frame = found.to_polars()
+        parts = None if how is None else found.split(how)
         if out is not None:
-            files.write_table(frame, out, kind)
-        dataset = found.save(save) if save is not None else None
+            for target, part in _targets(out, frame, parts, spine).items():
+                files.write_table(part, target, kind)
+        dataset = found.save(save, split=how) if save is not None else None
         ignored = {ref: counts for ref, counts in found.ignored.items() if counts}
     names = frame.columns[rows.width :]
     document = {
@@ -105,14 +132,40 @@ def training(
         "features": names,
         "seconds": found.seconds,
         "ignored": {ref: dataclasses.asdict(counts) for ref, counts in ignored.items()},
+        "parts": None if parts is None else {name: len(part) for name, part in parts.parts.items()},
+        "left_out": 0 if parts is None else parts.left_out,
+        "leaks": [*found.leaks, *(parts.leaks if parts is not None else ())],
     }
     where = ", ".join([*([str(out)] if out else []), *([f"dataset {save}"] if save else [])])
     text = (
         f"{where}: {counted(len(frame), 'row')} × {counted(len(names), 'feature')} in {found.seconds:.2f} s"
     )
-    show_result(
-        json, document, "\n".join([text, *(f"{ref}: ignored {counts}" for ref, counts in ignored.items())])
-    )
+    lines = [text, *(f"{ref}: ignored {counts}" for ref, counts in ignored.items())]
+    lines += [f"leak: {leak}" for leak in found.leaks]
+    show_result(json, document, "\n".join([*lines, *([str(parts)] if parts is not None else [])]))
+
+
+def _targets(out: Path, frame: pl.DataFrame, parts: Split | None, spine: Path) -> dict[Path, pl.DataFrame]:
+    """What is written where: the whole to `out`, or each part beside it, as `out.train.parquet`.
+
+    Raises: UsageError if one of them is the spine.
+    """
+    if parts is None:
+        return {out: frame}
+    targets = {
+        out.with_name(f"{out.stem}.{name}{out.suffix}"): part.to_polars()
+        for name, part in parts.parts.items()
+    }
+    for target in targets:
+        _check_not_spine(target, spine)
+    return targets
+
+
+def _check_not_spine(out: Path, spine: Path) -> None:
+    if out.exists() and spine.exists() and out.samefile(spine):
+        raise UsageError(
+            f"`{out}` is the spine itself, which would be overwritten", at="--out", hint="name another file"
+        )
 
 
 def get(

@@ -19,6 +19,7 @@ class _Late(ModuleType):
 
 
 if TYPE_CHECKING:
+    from gnomon.define import split as splits
     from gnomon.demo import run as demo
     from gnomon.flows import describe, doctor, files, registries, retract, table, texts
     from gnomon.registry import diff, registry
@@ -31,6 +32,7 @@ else:
     registries = _Late("gnomon.flows.registries")
     registry = _Late("gnomon.registry.registry")
     retract = _Late("gnomon.flows.retract")
+    splits = _Late("gnomon.define.split")
     table = _Late("gnomon.flows.table")
     texts = _Late("gnomon.flows.texts")
 
@@ -43,6 +45,7 @@ __all__ = [
     "registries",
     "registry",
     "retract",
+    "splits",
     "table",
     "texts",
 ]

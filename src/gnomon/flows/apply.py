@@ -15,6 +15,7 @@ from gnomon.errors import BreakingChange, DefinitionError, GnomonError, Gone, Pr
 from gnomon.events import Applied, Step, emit
 from gnomon.flows import ondemand
 from gnomon.flows.forget import forget_removed, set_aside
+from gnomon.flows.leaks import leaks_of_service
 from gnomon.flows.markup import preformatted
 from gnomon.flows.project import Project
 from gnomon.plan.layout import NONE, Layout, filled_in, make_layout
@@ -109,11 +110,17 @@ def make_plan(project: Project, definitions: Any, *, prune: bool = False) -> Pla
         raise DefinitionError(problems)
     project.saw(collected.on_demand)
     changes = diff(snapshot, collected, columns, prune=prune)
-    touched = {c.ref for c in changes if c.kind == "group" and c.action in ("add", "change")}
+    touched = {(c.kind, c.ref) for c in changes if c.action in ("add", "change")}
     notes = [
+        f"`{service.ref}` may leak: {leak}"
+        for service in collected.services
+        if ("service", service.ref) in touched
+        for leak in leaks_of_service(service, layouts)
+    ]
+    notes += [
         note
         for group in collected.groups
-        if group.ref in touched and group.online
+        if ("group", group.ref) in touched and group.online
         for note in _costs(project.reader(group, layouts[group.ref]), layouts[group.ref])
     ]
     return Plan(changes, snapshot.revision, snapshot=snapshot, notes=tuple(notes))

@@ -13,7 +13,10 @@ from typing import Any
 import msgspec
 import polars as pl
 
+from gnomon.define.split import Splitting, from_document, to_document
 from gnomon.errors import CorruptValue, Gone, UsageError, counted, not_found
+from gnomon.flows.contents import Contents, contents_of
+from gnomon.flows.handover import Handover, Split
 from gnomon.flows.project import Project
 from gnomon.flows.training import Computed, Question, row_hash
 from gnomon.time import show
@@ -40,10 +43,14 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True):
     """By group: the parts that were read, with their etags; empty where nothing tells whether one has changed."""
     rows: int
     created: str
+    contents: Contents | None = None
+    """What each column is; None in datasets of before it was kept."""
+    split: dict[str, Any] | None = None
+    """How it falls into parts, as a document."""
 
 
 @dataclass(frozen=True)
-class Dataset:
+class Dataset(Handover):
     """A saved training set. Reading it gives the same bytes, or an error that says what is gone."""
 
     folder: Path
@@ -81,6 +88,29 @@ class Dataset:
             )
         return pl.read_parquet(self.path)
 
+    @property
+    def contents(self) -> Contents:
+        """What each column is."""
+        if self.manifest.contents is not None:
+            return self.manifest.contents
+        names = pl.read_parquet_schema(self.path)
+        own = tuple(names)[: len(names) - len(self.manifest.features)]
+        return Contents(self.manifest.timestamp, (), own, tuple(names)[len(own) :], ())
+
+    def split(self, how: Splitting | str | None = None) -> Split:
+        """The rows in parts, by name: as it was saved with, or in another way. See `Retrieval.split`.
+
+        Raises: UsageError if it was saved without a split and none is given.
+        """
+        if how is None:
+            if self.manifest.split is None:
+                raise UsageError(
+                    f"dataset `{self.name}` was saved without a split",
+                    hint="say how: dataset.split(gn.TimeSplit(…)), or save it with retrieval.save(name, split=…)",
+                )
+            how = from_document(self.manifest.split)
+        return self._split(how)
+
     def changed_sources(self) -> dict[str, list[str]]:
         """By group, the parts of its sources that have changed or gone since."""
         told = {
@@ -117,12 +147,17 @@ def check_name(name: object) -> None:
         )
 
 
-def save(project: Project, name: str, question: Question, computed: Computed) -> Dataset:
+def save(
+    project: Project, name: str, question: Question, computed: Computed, split: Splitting | None = None
+) -> Dataset:
     """Write rows and manifest into a folder that appears whole.
 
-    Raises: UsageError if the name is taken or cannot be one.
+    Raises: UsageError if the name is taken or cannot be one, or if the rows cannot be split so.
     """
     check_name(name)
+    contents = contents_of(question)
+    if split is not None:
+        Split.of(computed.frame, contents, split)
     base = _base(project)
     folder = base / name
     if folder.exists():
@@ -151,6 +186,8 @@ def save(project: Project, name: str, question: Question, computed: Computed) ->
             },
             rows=len(computed.frame),
             created=show(project.clock()),
+            contents=contents,
+            split=None if split is None else to_document(split),
         )
         (draft / _MANIFEST).write_bytes(msgspec.json.format(msgspec.json.encode(manifest), indent=1))
         draft.rename(folder)

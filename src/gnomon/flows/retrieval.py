@@ -2,27 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import warnings
+from datetime import datetime
 from functools import cached_property
 from pathlib import Path
-from typing import Any
 
 import polars as pl
 
-from gnomon import plugins
-from gnomon.errors import UsageError, counted
+from gnomon.define.split import Splitting, check_split
+from gnomon.errors import LeakWarning, counted
 from gnomon.flows import dataset, files
+from gnomon.flows.contents import Contents, contents_of
 from gnomon.flows.dataset import Dataset
+from gnomon.flows.handover import Handover
 from gnomon.flows.how import how
 from gnomon.flows.markup import table
 from gnomon.flows.project import Project
-from gnomon.flows.training import Computed, Question, compute, read_job
+from gnomon.flows.training import Computed, Question, compute, leaks, read_job
 from gnomon.plan.normal import Ignored
-from gnomon.time import ALWAYS, NEVER, show
+from gnomon.time import ALWAYS, NEVER, show, to_datetime
 from gnomon.types import dtype_text
 
 
-class Retrieval:
+class Retrieval(Handover):
     """The answer to `get_historical_features`. Lazy: nothing is read before a result is asked for, and then
     once.
     """
@@ -46,33 +48,19 @@ class Retrieval:
 
     @cached_property
     def _computed(self) -> Computed:
-        return compute(self._project, self._question)
+        done = compute(self._project, self._question)
+        for leak in done.leaks:
+            warnings.warn(leak, LeakWarning, stacklevel=2)
+        return done
+
+    @property
+    def contents(self) -> Contents:
+        """What each column is."""
+        return contents_of(self._question)
 
     def to_polars(self) -> pl.DataFrame:
         """The spine with the features appended, in the order asked."""
         return self._computed.frame
-
-    def to_pandas(self) -> Any:
-        """A pandas frame; integers with nulls stay integers. Raises: MissingDependency without pandas and
-        pyarrow.
-        """
-        plugins.require("pandas", extra="pandas", purpose="to_pandas()")
-        plugins.require("pyarrow", extra="pandas", purpose="to_pandas()")
-        return self.to_polars().to_pandas(use_pyarrow_extension_array=True)
-
-    def to_arrow(self) -> Any:
-        """A pyarrow table. Raises: MissingDependency without pyarrow."""
-        plugins.require("pyarrow", extra="arrow", purpose="to_arrow()")
-        return self.to_polars().to_arrow()
-
-    def to_batches(self, rows: int = 100_000) -> Iterator[pl.DataFrame]:
-        """Frames of at most `rows` rows, in order. Raises: UsageError if `rows` is not at least 1."""
-        if not isinstance(rows, int) or isinstance(rows, bool) or rows < 1:
-            raise UsageError(
-                f"`rows` must be a whole number of at least 1, found {rows!r}",
-                hint="it is the size of a batch",
-            )
-        return self.to_polars().iter_slices(rows)
 
     def write_parquet(self, path: str | Path) -> None:
         """Write the training set to a Parquet file: whole, or not at all.
@@ -82,13 +70,14 @@ class Retrieval:
         place = files.check_place(path)
         files.write_table(self.to_polars(), place, "parquet")
 
-    def save(self, name: str) -> Dataset:
-        """Keep the training set under a name: the same bytes whenever it is read again.
+    def save(self, name: str, *, split: Splitting | str | None = None) -> Dataset:
+        """Keep the training set under a name: the same bytes whenever it is read again. `split` is kept with it.
 
         Raises: UsageError if the name is taken or cannot be one, before anything is computed.
         """
         dataset.check_name(name)
-        return dataset.save(self._project, name, self._question, self._computed)
+        how = None if split is None else check_split(split)
+        return dataset.save(self._project, name, self._question, self._computed, how)
 
     @property
     def seconds(self) -> float:
@@ -105,6 +94,19 @@ class Retrieval:
     def ties(self) -> dict[str, int]:
         """By state group, the rows that lost to another of the same key, event time and known_at."""
         return self._computed.ties
+
+    @property
+    def leaks(self) -> tuple[str, ...]:
+        """What features may know of the labels, in words; each is a LeakWarning too. Empty is well."""
+        return tuple(self._computed.leaks)
+
+    @property
+    def complete(self) -> dict[str, datetime | None]:
+        """By group of labels, until when its source was taken to be complete; None if it has no row."""
+        return {
+            one.job.layout.ref: None if one.complete is None else to_datetime(one.complete)
+            for one in self._computed.labelled
+        }
 
     def explain(self) -> str:
         """What will be read, and how each feature is computed, in words."""
@@ -129,4 +131,5 @@ class Retrieval:
                 lines.append(f"  {output.name:<28} {how(layout, output)} → {dtype_text(output.dtype)}")
         for step in q.request.steps:
             lines.append(f"\n{step.on_demand.ref} (on-demand) from {', '.join(n for n, _, _ in step.inputs)}")
+        lines += [f"\nleak: {leak}" for leak in leaks(self._project, q)]
         return "\n".join(lines)

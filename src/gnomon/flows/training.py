@@ -17,6 +17,7 @@ from gnomon.events import Retrieved, emit
 from gnomon.flows import ondemand
 from gnomon.flows.fields import Fields, needed_fields, own_rows
 from gnomon.flows.labels import Labelled, answer_labels, read_labels
+from gnomon.flows.leaks import declared_leaks, leaks_of_rows
 from gnomon.flows.project import Project
 from gnomon.flows.read import Origin, Reading, plan_reading, telling
 from gnomon.flows.request import Ident, Job, Request, with_default
@@ -53,6 +54,7 @@ class Computed:
     readings: dict[str, Reading] = field(default_factory=dict)
     ties: dict[str, int] = field(default_factory=dict)
     labelled: list[Labelled] = field(default_factory=list)
+    leaks: list[str] = field(default_factory=list)
     seconds: float = 0.0
 
 
@@ -174,9 +176,18 @@ def compute(project: Project, question: Question) -> Computed:
         for column, name in zip(question.request.columns, question.names, strict=True)
     ]
     done.frame = question.spine.with_columns(features)
+    done.leaks = leaks(project, question)
     done.seconds = elapsed()
     emit(Retrieved(len(question.spine), len(features), done.seconds))
     return done
+
+
+def leaks(project: Project, question: Question) -> list[str]:
+    """What features of the question may know of its labels, in words."""
+    request = question.request
+    fields = [name for name, _ in request.fields]
+    declared = declared_leaks(request.jobs, fields, question.as_of)
+    return [*declared, *leaks_of_rows(project, request.jobs)]
 
 
 def read_job(reader: SourceReader, question: Question, job: Job) -> Reading:

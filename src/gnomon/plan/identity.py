@@ -7,6 +7,8 @@ they never change.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 import numpy as np
 import polars as pl
 from numpy.typing import NDArray
@@ -28,9 +30,14 @@ def content_columns(layout: Layout) -> list[str]:
 
 def content_hashes(frame: pl.DataFrame, layout: Layout) -> Hashes:
     """Hash each row's content. `frame` is in normal form with content; two arrays uint64[n]."""
-    h1, h2 = hashing.start(len(frame))
-    for name in content_columns(layout):
-        _absorb(h1, h2, frame[name])
+    return hashes_of((frame[name] for name in content_columns(layout)), len(frame))
+
+
+def hashes_of(columns: Iterable[pl.Series], n: int) -> Hashes:
+    """Hash the `n` rows of some columns, by type and width-free, in the columns' order."""
+    h1, h2 = hashing.start(n)
+    for column in columns:
+        _absorb(h1, h2, column)
     hashing.finish(h1, h2)
     return h1, h2
 
