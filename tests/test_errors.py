@@ -5,7 +5,16 @@ from __future__ import annotations
 import pytest
 
 from gnomon import errors
-from gnomon.errors import DefinitionError, GnomonError, Problem, counted, nearest, not_found, type_of
+from gnomon.errors import (
+    DefinitionError,
+    GnomonError,
+    Problem,
+    counted,
+    megabytes,
+    nearest,
+    not_found,
+    type_of,
+)
 
 
 def test_an_error_is_printed_with_its_place_and_hint():
@@ -22,6 +31,10 @@ def test_all_problems_of_definitions_are_listed_by_number():
     )
     assert [p.what for p in error.problems] == ["a is wrong", "b is wrong"]
     assert error.what == "a is wrong"
+
+
+def test_sizes_are_short():
+    assert (megabytes(1_234_567), megabytes(2_300_000_000)) == ("1.2 MB", "2.3 GB")
 
 
 def test_one_problem_is_told_without_a_number():

@@ -176,6 +176,11 @@ def counted(n: int, noun: str) -> str:
     return f"{n:,} {noun}"
 
 
+def megabytes(size: int) -> str:
+    """Bytes as people read them: 1.2 MB."""
+    return f"{size / 1e9:,.1f} GB" if size >= 1e9 else f"{size / 1e6:,.1f} MB"
+
+
 def type_of(value: object) -> str:
     """What a value is, for messages: `an int`, `a str`."""
     name = type(value).__name__

@@ -25,10 +25,12 @@ from gnomon.flows.inputs import Inputs, inputs_of
 from gnomon.flows.insert import Commit, insert
 from gnomon.flows.lookup import OnlineFeatures, lookup
 from gnomon.flows.materialize import Report, materialize
+from gnomon.flows.optimize import OptimizeReport, optimize
 from gnomon.flows.project import Project
 from gnomon.flows.request import Request, resolve_request
 from gnomon.flows.retract import Ack, readers_of, retract
 from gnomon.flows.retrieval import Retrieval
+from gnomon.flows.vacuum import VacuumReport, vacuum
 from gnomon.frames import to_polars
 from gnomon.registry.registry import Registry
 from gnomon.registry.snapshot import Snapshot
@@ -222,6 +224,27 @@ class Store:
             dry_run=dry_run,
         )
 
+    def optimize(self, groups: Any = None) -> OptimizeReport:
+        """Rewrite the many small files of cached groups (all, or some) into few, sorted by key and time.
+
+        The rows stay the same, readers and inserts go on, and what is loaded online stays loaded.
+        """
+        return optimize(self._project, self._cached(groups))
+
+    def vacuum(
+        self, groups: Any = None, *, older_than: Any = "7d", dry_run: bool = False, force: bool = False
+    ) -> VacuumReport:
+        """Remove the files of cached groups (all, or some) that no version of the last `older_than` needs.
+
+        What saved datasets were made from stays, unless `force`. `dry_run`: tell what would go, and remove nothing.
+        """
+        age = duration(older_than)
+        if age < 0:
+            raise UsageError(
+                f"`older_than` cannot be {older_than!r}", hint='such as "7d"; "0s" is all but the newest'
+            )
+        return vacuum(self._project, self._cached(groups), older_than=age, dry_run=dry_run, force=force)
+
     def explain(
         self,
         feature: Selection | str,
@@ -255,6 +278,12 @@ class Store:
         if not isinstance(group, FeatureGroup | str):
             raise UsageError(f"`{group!r}` is not a feature group", hint="give a gn.FeatureGroup or its name")
         return snapshot, snapshot.group(group if isinstance(group, str) else group.ref)
+
+    def _cached(self, groups: Any) -> list[FeatureGroup]:
+        """The groups named; without names, all that keep rows of their own."""
+        if groups is None:
+            return [g for g in self._project.registry.snapshot().groups() if g.source is None]
+        return self._groups(groups)[1]
 
     def _groups(self, groups: Any) -> tuple[Snapshot, list[FeatureGroup]]:
         if groups is None:

@@ -119,6 +119,8 @@ OPERATIONS: dict[str, Operation] = {
     "apply more": lambda store: store.apply(LATER_GROUPS, prune=True, message="second"),
     "apply anew": lambda store: store.apply([*LATER_GROUPS, orders], message="third"),
     "materialize": lambda store: store.materialize(),
+    "optimize": lambda store: store.optimize(),
+    "vacuum": lambda store: store.vacuum(older_than="0s"),
     "backfill spend": lambda store: store.backfill("spend", NOON - timedelta(hours=4), None, chunk="2h", workers=1),
     "backfill profile": lambda store: store.backfill("profile", chunk="1d", workers=2),
     **{

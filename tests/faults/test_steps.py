@@ -37,6 +37,13 @@ STORIES = {
         ],
         ["backfill spend", "backfill profile"],
     ),
+    "optimize, vacuum and materialize": (
+        [
+            *("apply", "insert spend 0", "insert spend 1", "insert orders 0", "materialize"),
+            *("insert spend 2", "insert orders 1"),
+        ],
+        ["optimize", "vacuum", "materialize"],
+    ),
     "first backfill": (["apply", "insert spend 0", "insert spend 1", "insert orders 0"], ["backfill spend"]),
     "materialize after a change of definitions": (
         ["apply", "insert spend 0", "insert orders 0", "materialize", "apply more"],

@@ -111,6 +111,14 @@ class SourceReader(ABC):
         """Columns that tell which rows are updates and deletes, for `scan`; none where no row is."""
         return ()
 
+    def origins(self, part: Part) -> tuple[Part, ...]:
+        """The parts that its rows came in, be they still there or not; none for a part that is as it came."""
+        return ()
+
+    def present(self, parts: Sequence[Part]) -> tuple[Part, ...]:
+        """Those of some origins that can still be read."""
+        return tuple(parts)
+
     def expected_rows(self) -> int:
         """About how many rows there are, told without reading them; -1 if that cannot be told."""
         rows = [part.rows for part in self.parts()]

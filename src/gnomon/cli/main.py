@@ -11,7 +11,7 @@ import typer
 from typer.main import get_command
 
 import gnomon as gn
-from gnomon.cli import answers, begin, definitions, registry, rows
+from gnomon.cli import answers, begin, definitions, keep, registry, rows
 from gnomon.cli.failures import DONE, INTERRUPTED, prepare_streams, report
 from gnomon.cli.output import BROKEN_PIPE, flush, silence, write
 
@@ -31,6 +31,7 @@ COMMANDS: dict[str, dict[str, Callable[..., Any]]] = {
         "materialize": rows.materialize,
         "backfill": rows.backfill,
     },
+    "Keep": {"optimize": keep.optimize, "vacuum": keep.vacuum},
     "Ask": {"training": answers.training, "get": answers.get, "explain": answers.explain},
 }
 """Panel of the help → name → command."""

@@ -45,6 +45,7 @@ from gnomon.flows.fill import (
     still_good,
 )
 from gnomon.flows.load import LoadedPiece, Piece, load
+from gnomon.flows.moved import follow, in_origins
 from gnomon.flows.online import (
     Document,
     Loaded,
@@ -404,9 +405,11 @@ def _caught_up(job: _Job, plan: _Plan, refill: Refill, report: BackfillReport) -
     """The table with what others brought into the live one while it was filled."""
     document = _check_ours(job, refill)
     reader = job.project.reader(job.group, job.layout)
-    parts = reader.parts()
-    _check_unchanged(job, refill.table, parts)
-    end = _extent(plan.extent, document.live, parts)[1]
+    found = reader.parts()
+    end = _extent(plan.extent, document.live, found)[1]
+    followed, parts = follow(refill.table, reader, found, end)
+    refill = replace(refill, table=followed)
+    _check_unchanged(job, followed, parts)
     refill = replace(refill, table=_with_ends(refill, parts, plan.extent[1]))
     pieces = list(missing(refill.table, parts, end))
     if pieces:
@@ -423,7 +426,7 @@ def _caught_up(job: _Job, plan: _Plan, refill: Refill, report: BackfillReport) -
     retractions = read_retractions(job.project.offline, job.group, job.layout)
     if table.retracted < retractions.commits:
         table, _ = take_out(job.project, job.layout, reader, table, retractions)
-    return _with_ends(replace(refill, table=table), parts, end)
+    return in_origins(_with_ends(replace(refill, table=table), parts, end), reader, found)
 
 
 def _check_unchanged(job: _Job, table: Table, parts: Sequence[Part]) -> None:

@@ -36,6 +36,7 @@ from gnomon.flows.fill import (
 from gnomon.flows.forget import forget_removed
 from gnomon.flows.load import LoadedPiece, Piece, load
 from gnomon.flows.markup import preformatted
+from gnomon.flows.moved import follow, in_origins
 from gnomon.flows.online import (
     Loaded,
     Table,
@@ -193,7 +194,7 @@ def _group(
             report.retracted = keys
             emit(Step("materialize", group.ref, step))
         step = "publish"
-        _publish(store, layout, table)
+        _publish(store, layout, in_origins(table, reader, reader.parts()))
         emit(Step("materialize", group.ref, step))
     except GnomonError as error:
         raise Stopped(
@@ -230,14 +231,18 @@ def _choose(
     document = settle(store, layout.ref)
     live = document.live
     check_there(project, group, live, parts)
-    if live is not None and live.source == source and still_good(live, layout, reach, parts, start):
-        return live, list(missing(live, parts, end))
+    if live is not None and live.source == source:
+        followed, counted_in = follow(live, reader, parts, end)
+        if still_good(followed, layout, reach, counted_in, start):
+            return followed, list(missing(followed, counted_in, end))
     if live is not None:
         start = min(start, live.start)
         end = max(end, held_until(live, parts))
     table = document.building
-    if table is not None and table.source == source and still_good(table, layout, reach, parts, start):
-        return table, list(missing(table, parts, end))
+    if table is not None and table.source == source:
+        followed, counted_in = follow(table, reader, parts, end)
+        if still_good(followed, layout, reach, counted_in, start):
+            return followed, list(missing(followed, counted_in, end))
     generation = document.generation + 1
     table = Table(f"{layout.ref}#{generation}", shape_of(layout), keys_of(layout), source, start=start)
     change_document(store, layout.ref, lambda d: replace(d, generation=generation, building=table))

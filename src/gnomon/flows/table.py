@@ -117,6 +117,12 @@ class TableReader(SourceReader):
     def changes(self) -> tuple[str, ...]:
         return tuple(CHANGES) if OP in self.offline.schema(self.table) else ()
 
+    def origins(self, part: Part) -> tuple[Part, ...]:
+        return self.offline.origins(self.table, part)
+
+    def present(self, parts: Sequence[Part]) -> tuple[Part, ...]:
+        return self.offline.present(self.table, parts)
+
     def describe(self) -> str:
         version = self.offline.version(self.table)
         return f"table {self.table}" + (" (empty)" if version is None else f", commit {version}")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from gnomon.errors import DataError, DefinitionError, Problem
-from gnomon.flows.checks.check import Check, Found, attempt, failed, megabytes, some
+from gnomon.flows.checks.check import Check, Found, attempt, failed, some
 
 
 def test_finding_is_told_as_it_is_found():
@@ -48,7 +48,6 @@ def test_error_with_many_problems_tells_the_first_and_how_many_more():
     assert failed("definitions", error).found == "a - at `x` (and 2 more problems)"
 
 
-def test_sizes_and_lists_are_short():
-    assert (megabytes(1_234_567), megabytes(2_300_000_000)) == ("1.2 MB", "2.3 GB")
+def test_lists_are_short():
     assert some(["a", "b"]) == "`a`, `b`"
     assert some(list("abcde")) == "`a`, `b`, `c` and 2 more"

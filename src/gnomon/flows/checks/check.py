@@ -69,10 +69,6 @@ def failed(name: str, error: GnomonError) -> Check:
     )
 
 
-def megabytes(size: int) -> str:
-    return f"{size / 1e9:,.1f} GB" if size >= 1e9 else f"{size / 1e6:,.1f} MB"
-
-
 def some(names: list[str]) -> str:
     """The first names of a list, and how many more."""
     shown = ", ".join(f"`{name}`" for name in names[:3])

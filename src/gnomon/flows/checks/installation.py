@@ -11,8 +11,8 @@ from importlib import metadata
 from itertools import zip_longest
 from pathlib import Path
 
-from gnomon.errors import counted
-from gnomon.flows.checks.check import Found, megabytes
+from gnomon.errors import counted, megabytes
+from gnomon.flows.checks.check import Found
 from gnomon.kernels import _jit
 from gnomon.time import DAY, Clock
 

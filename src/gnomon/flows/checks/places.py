@@ -8,7 +8,8 @@ import tempfile
 from pathlib import Path
 
 from gnomon.config import Config
-from gnomon.flows.checks.check import Found, megabytes
+from gnomon.errors import megabytes
+from gnomon.flows.checks.check import Found
 from gnomon.kernels import _jit
 
 LOW, NONE_LEFT = 2 << 30, 100 << 20

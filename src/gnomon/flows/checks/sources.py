@@ -6,9 +6,9 @@ from collections.abc import Sequence
 
 from gnomon.abc.source import Part, SourceReader
 from gnomon.define.group import FeatureGroup
-from gnomon.errors import DataError
+from gnomon.errors import DataError, megabytes
 from gnomon.flows import apply as applying
-from gnomon.flows.checks.check import Found, megabytes
+from gnomon.flows.checks.check import Found
 from gnomon.flows.project import Project
 from gnomon.flows.read import Origin, telling
 from gnomon.plan.layout import Layout, make_layout
