@@ -139,3 +139,18 @@ def test_the_table_and_the_declared_entry_points_are_equal():
 )
 def test_every_built_in_scheme_loads(kind, scheme):
     assert isinstance(plugins.resolve(kind, f"{scheme}://"), type)
+
+
+@pytest.mark.parametrize(
+    ("scheme", "driver", "extra"),
+    [("redis", "redis", "redis"), ("valkeys", "hiredis", "redis"), ("postgresql", "psycopg", "postgres")],
+)
+def test_a_driver_that_is_missing_is_named_with_the_line_that_installs_it(scheme, driver, extra, monkeypatch):
+    for name in [
+        name for name in sys.modules if name.startswith(("gnomon.online.redis", "gnomon.online.postgres"))
+    ]:
+        monkeypatch.delitem(sys.modules, name)
+    monkeypatch.setitem(sys.modules, driver, None)
+    with pytest.raises(MissingDependency, match=f"`{driver}`, which is not installed") as caught:
+        plugins.resolve("online", f"{scheme}://h/d")
+    assert caught.value.hint == f"pip install 'gnomon[{extra}]'"
