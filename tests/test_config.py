@@ -98,11 +98,13 @@ def test_a_variable_that_is_not_set_is_named_with_its_place(written, monkeypatch
         (
             '[streams]\nurl = "x"',
             "unknown section `[streams]`",
-            "known: project, registry, offline, online, engine",
+            "known: project, registry, offline, online, engine, storage",
         ),
         ('[online]\nulr = "memory://"', "unknown key `ulr` in `[online]`", "did you mean `url`?"),
         ("[engine]\nthreads = 2", "unknown key `threads` in `[engine]`", "known: url"),
         ('online = "memory://"', "`online` must be a section", "write [online]"),
+        ("storage = 5", "`storage` must be a section", "write [storage]"),
+        ("[storage]\naws_region = 5", "`storage.aws_region` must be text, found 5", None),
         ("[online]\nurl = 5", "`online.url` must be text, found 5", None),
         ("[project]\nname = ['a']", "`project.name` must be text, found ['a']", None),
     ],
@@ -156,3 +158,10 @@ def test_options_that_are_no_texts_are_told(tmp_path, line, what):
     with pytest.raises(DataError, match=what) as caught:
         load(tmp_path)
     assert "offline.options" in str(caught.value)
+
+
+def test_options_of_object_stores_have_any_name_and_variables_in_them(written, monkeypatch):
+    monkeypatch.setenv("SECRET", "xyz")
+    root = written('[storage]\naws_region = "eu-1"\naws_secret_access_key = "${SECRET}"')
+    assert dict(load(root).storage) == {"aws_region": "eu-1", "aws_secret_access_key": "xyz"}
+    assert "xyz" not in repr(load(root))

@@ -51,6 +51,8 @@ class Config:
     """A local file that answers about definitions while the registry is away."""
     offline_options: tuple[tuple[str, str], ...] = field(default=(), repr=False)
     """What reaches an object store: names and values. Not shown, for there are secrets among them."""
+    storage: tuple[tuple[str, str], ...] = field(default=(), repr=False)
+    """The same for the object stores that sources lie in."""
 
 
 _KEYS = {
@@ -60,6 +62,8 @@ _KEYS = {
     "online": {"url": "online", "slack": "slack"},
     "engine": {"url": "engine"},
 }
+_STORAGE = "storage"
+"""The section of options that sources in object stores share. Its keys are those of the stores."""
 _VARIABLE = re.compile(r"\$\{(\w+)\}")
 
 
@@ -81,8 +85,11 @@ def load(root: Path, **overrides: str | None) -> Config:
         raise DataError(f"`{file}` cannot be read: {error}") from None
     values: dict[str, Any] = {}
     for section, content in document.items():
+        if section == _STORAGE:
+            values[_STORAGE] = _options(content, _STORAGE, file)
+            continue
         if section not in _KEYS:
-            raise _unknown(f"section `[{section}]`", section, list(_KEYS), file)
+            raise _unknown(f"section `[{section}]`", section, [*_KEYS, _STORAGE], file)
         if not isinstance(content, dict):
             raise DataError(f"`{section}` must be a section", at=str(file), hint=f"write [{section}]")
         for key, value in content.items():
@@ -102,7 +109,7 @@ def load(root: Path, **overrides: str | None) -> Config:
 
 def with_overrides(config: Config, **overrides: str | None) -> Config:
     """The configuration with some lines replaced; None leaves a line as it is."""
-    known = {one.name for one in fields(Config)} - {"root", "offline_options"}
+    known = {one.name for one in fields(Config)} - {"root", "offline_options", "storage"}
     for name in overrides:
         if name not in known:
             raise UsageError(f"`{name}` is not a setting", hint=f"known: {', '.join(sorted(known))}")
@@ -129,16 +136,19 @@ def _options(value: object, where: str, file: Path) -> tuple[tuple[str, str], ..
 def _text(value: object, where: str, file: Path) -> str:
     if not isinstance(value, str):
         raise DataError(f"`{where}` must be text, found {value!r}", at=str(file))
-    return _expand(value, where, file)
+    return expand(value, where, str(file))
 
 
-def _expand(value: str, where: str, file: Path) -> str:
+def expand(value: str, where: str, at: str) -> str:
+    """Text with the variables of the environment in it filled in. `where`: what needs them.
+
+    Raises: DataError naming one that is not set.
+    """
+
     def of(match: re.Match[str]) -> str:
         name = match[1]
         if name not in os.environ:
-            raise DataError(
-                f"`{where}` needs the environment variable {name}, which is not set", at=str(file)
-            )
+            raise DataError(f"`{where}` needs the environment variable {name}, which is not set", at=at)
         return os.environ[name]
 
     return _VARIABLE.sub(of, value)

@@ -12,7 +12,7 @@ import polars as pl
 import pytest
 
 import gnomon as gn
-from gnomon.sources.file import FileReader
+from gnomon.sources.kinds import open_source
 from gnomon.testing.offline import VALUES
 from gnomon.testing.source import SourceReaderTests
 
@@ -36,13 +36,13 @@ class FileTests(SourceReaderTests):
                 file = tmp_path / name
                 file.parent.mkdir(parents=True, exist_ok=True)
                 type(self).save(frame[i * size : (i + 1) * size], file)
-            return FileReader(gn.FileSource("s", self.path, timestamp="t"), tmp_path)
+            return open_source(gn.FileSource("s", self.path, timestamp="t"), tmp_path)
 
         return write
 
     @pytest.fixture
     def nothing(self, tmp_path):
-        return lambda: FileReader(gn.FileSource("s", self.path, timestamp="t"), tmp_path)
+        return lambda: open_source(gn.FileSource("s", self.path, timestamp="t"), tmp_path)
 
     @pytest.fixture
     def broken(self, tmp_path, nothing):

@@ -51,7 +51,7 @@ def test_all_problems_of_a_file_source_are_told_at_once():
         "source my source.timestamp",
         "source my source.format",
     ]
-    assert caught.value.problems[-1].hint == "known: parquet, csv, jsonl"
+    assert caught.value.problems[-1].hint == "known: parquet, csv, jsonl, delta, iceberg"
 
 
 def test_a_lag_is_not_negative_and_excludes_known_at():
@@ -65,3 +65,16 @@ def test_a_query_needs_a_database():
     with pytest.raises(DefinitionError, match=r"`data/shop\.db` is not a database URL") as caught:
         gn.SQLSource("s", url="data/shop.db", query="SELECT 1", timestamp="t")
     assert "sqlite:///" in caught.value.hint
+
+
+def test_secrets_among_options_are_variables():
+    with pytest.raises(DefinitionError) as caught:
+        gn.FileSource(
+            "s", "s3://a/b.csv", timestamp="t", options={"aws_region": "eu-1", "aws_secret_access_key": "xyz"}
+        )
+    assert "`aws_secret_access_key` would be kept in the registry" in caught.value.what
+    assert "${AWS_SECRET_ACCESS_KEY}" in caught.value.hint
+    assert "xyz" not in str(caught.value)
+    options = {"aws_access_key_id": "me", "aws_secret_access_key": "${SECRET}"}
+    source = gn.FileSource("s", "s3://a/b.csv", timestamp="t", options=options)
+    assert dict(source.options) == options

@@ -14,7 +14,7 @@ from gnomon.errors import DataError, GnomonError
 from gnomon.flows.read import Reading, collect_rows, plan_reading
 from gnomon.plan.layout import make_layout
 from gnomon.plan.normal import PART, TIME
-from gnomon.sources.file import FileReader
+from gnomon.sources.kinds import open_source
 from gnomon.time import ALWAYS, NEVER, instant
 from tests.flows.small import DAY, HOUR, US, USER, T, train, write
 
@@ -31,7 +31,7 @@ def read(
     own = {k: given.pop(k) for k in ("max_age", "settling_delay") if k in given}
     source = gn.FileSource("log", "log", format="parquet", timestamp="at", **given)
     group = gn.FeatureGroup("g", entity=USER, source=source, features=features, **own)
-    reader = FileReader(source, folder)
+    reader = open_source(source, folder)
     layout = make_layout(group, reader.schema())
     return plan_reading(reader, layout, layout.outputs, instant(first), instant(last), as_of)
 
@@ -116,7 +116,7 @@ def test_rows_that_take_no_part_are_counted_before_anything_is_cut(tmp_path):
     write(tmp_path, "log/a.parquet", [row(T), row(T - 99 * DAY, user=None), row(None)])
     source = gn.FileSource("log", "log", format="parquet", timestamp="at")
     group = gn.FeatureGroup("g", entity=USER, source=source, features=WINDOW)
-    reader = FileReader(source, tmp_path)
+    reader = open_source(source, tmp_path)
     layout = make_layout(group, reader.schema())
     ignored = plan_reading(reader, layout, layout.outputs, 0, instant(T), "known").ignored(layout)
     assert (ignored.null_key, ignored.null_time) == (1, 1)

@@ -319,9 +319,3 @@ def test_a_file_that_goes_while_it_is_read_is_told(store, monkeypatch):
     monkeypatch.setattr(engine, "run", gone_meanwhile)
     with pytest.raises(Unavailable, match=r"`1\.parquet` has gone while it was being read"):
         trained(store, group())
-
-
-def test_object_stores_are_announced(store):
-    with pytest.raises(DefinitionError, match="reads files of this machine, not `s3://shop/rows`") as caught:
-        store.apply([group("s3://shop/rows")])
-    assert "next release" in caught.value.hint

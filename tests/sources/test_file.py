@@ -9,7 +9,7 @@ import pytest
 
 import gnomon as gn
 from gnomon.errors import DataError
-from gnomon.sources.file import FileReader
+from gnomon.sources.kinds import open_source
 
 
 @pytest.fixture
@@ -31,7 +31,7 @@ def put(tmp_path):
 @pytest.fixture
 def opened(tmp_path):
     def opened(path, format=None):
-        return FileReader(gn.FileSource("s", path, timestamp="t", format=format), tmp_path)
+        return open_source(gn.FileSource("s", path, timestamp="t", format=format), tmp_path)
 
     return opened
 
@@ -66,7 +66,7 @@ def test_a_project_below_a_folder_with_such_a_name_is_read(tmp_path):
     folder = tmp_path / "_work" / "rows"
     folder.mkdir(parents=True)
     (folder / "a.csv").write_text("k\n1\n")
-    assert keys(FileReader(gn.FileSource("s", "rows", timestamp="t"), tmp_path / "_work")) == [1]
+    assert keys(open_source(gn.FileSource("s", "rows", timestamp="t"), tmp_path / "_work")) == [1]
 
 
 def test_a_glob_chooses_files_and_no_folders(put, opened):
@@ -193,7 +193,7 @@ def test_an_empty_folder_is_nothing_to_read(tmp_path, opened):
             'format="csv"',
         ),
         ({"a.dat": "k\n1\n"}, "a.dat", "cannot tell the format of `a.dat`", "give it: format="),
-        ({"rows/_delta_log/0.json": "", "rows/a.parquet": ""}, "rows", "is a Delta table", "insert them"),
+        ({"rows/_delta_log/0.json": "", "rows/a.parquet": ""}, "rows", "nothing to read", "`_delta_log`"),
         (
             {"rows/a.csv": "k,x\n1,2\n", "rows/b.csv": "x,k\n2,1\n"},
             "rows",

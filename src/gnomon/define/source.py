@@ -2,19 +2,44 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import ClassVar
+from typing import Any, ClassVar
 
-from gnomon.define.base import Definition, Problems, put, tags_of
+from gnomon.define.base import Definition, Problems, pairs, put, tags_of
 from gnomon.time import duration
 
-FILE_FORMATS = ("parquet", "csv", "jsonl")
+FILE_FORMATS = ("parquet", "csv", "jsonl", "delta", "iceberg")
 _SUFFIXES = {
     "parquet": "parquet", "pq": "parquet", "csv": "csv", "tsv": "csv",
     "jsonl": "jsonl", "ndjson": "jsonl", "json": "jsonl",
 }  # fmt: skip
+
+
+_SECRET = re.compile(r"secret|password|token|credential|_key$|^key$|sas", re.IGNORECASE)
+_VARIABLES = re.compile(r"(\$\{\w+\})+")
+
+
+def _options_of(value: Any, problems: Problems) -> tuple[tuple[str, str], ...]:
+    """Options of an object store or a catalog, by name. What is secret must be a variable of the environment."""
+    given = pairs(value, "options", problems)
+    for name, text in given:
+        if not isinstance(name, str) or not isinstance(text, str):
+            problems.add(
+                f"the option {name!r}: {text!r} is no text",
+                at="options",
+                hint='such as {"aws_region": "eu-1"}',
+            )
+            return ()
+        if _SECRET.search(name) and not _VARIABLES.fullmatch(text):
+            problems.add(
+                f"the option `{name}` would be kept in the registry as it is",
+                at="options",
+                hint=f'name a variable of the environment that holds it: {{"{name}": "${{{name.upper()}}}"}}',
+            )
+    return tuple(sorted(given))
 
 
 @dataclass(frozen=True, repr=False, kw_only=True)
@@ -53,9 +78,13 @@ class Source(Definition):
 
 @dataclass(frozen=True, repr=False, init=False)
 class FileSource(Source):
-    """Rows in Parquet, CSV or JSON-lines files: one file, a folder, or a glob.
+    """Rows in Parquet, CSV or JSON-lines files, or a Delta or Iceberg table.
 
-    `path` is relative to the project's folder. `format` is taken from the file name if not given.
+    `path`: one file, a folder, or a glob, relative to the project's folder; or a URL of an object store (`s3://`,
+    `gs://`, `abfs://`). `format` is told by the file's name, or by what lies in the folder, if not given. `options`
+    open an object store or a catalog, beside those of `[storage]` in gnomon.toml; what is secret is written as
+    `${VARIABLE}`. With the options of a catalog (`uri`, or `catalog` for one that is configured), `path` is the name
+    of an Iceberg table in it.
     """
 
     kind: ClassVar[str] = "file"
@@ -63,6 +92,7 @@ class FileSource(Source):
     name: str
     path: str
     format: str | None = None
+    options: Mapping[str, str] | tuple[tuple[str, str], ...] = ()
 
     def __init__(
         self,
@@ -74,6 +104,7 @@ class FileSource(Source):
         event_id: str | None = None,
         lag: str | timedelta | int = 0,
         format: str | None = None,
+        options: Mapping[str, str] | tuple[tuple[str, str], ...] = (),
         description: str = "",
         owner: str = "",
         tags: Mapping[str, str] | tuple[tuple[str, str], ...] = (),
@@ -85,6 +116,7 @@ class FileSource(Source):
         problems = Problems(f"source {name}")
         problems.name(name)
         self._check(problems)
+        put(self, options=_options_of(options, problems))
         if format is not None and format not in FILE_FORMATS:
             problems.add(
                 f"`{format}` is not a file format", at="format", hint=f"known: {', '.join(FILE_FORMATS)}"

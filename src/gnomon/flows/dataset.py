@@ -112,18 +112,19 @@ class Dataset(Handover):
         return self._split(how)
 
     def changed_sources(self) -> dict[str, list[str]]:
-        """By group, the parts of its sources that have changed or gone since."""
+        """By group, the parts of its sources that have changed or gone since. Object stores are not asked."""
         told = {
-            group: sorted(name for name, etag in parts.items() if not _is_same(Path(name), etag))
+            group: sorted(name for name, etag in parts.items() if not _is_same(name, etag))
             for group, parts in self.manifest.sources.items()
         }
         return {group: names for group, names in told.items() if names}
 
 
-def _is_same(path: Path, etag: str) -> bool:
+def _is_same(name: str, etag: str) -> bool:
     """Whether a part is what it was. A table's file has its own name as etag: it never changes, but it may go."""
-    if not etag:
-        return True  # nothing was known of it
+    if not etag or "://" in name:
+        return True  # nothing was known of it, or it is not on this machine
+    path = Path(name)
     try:
         stat = path.stat()
     except OSError:

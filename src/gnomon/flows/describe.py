@@ -166,6 +166,11 @@ def _properties(definition: Registered) -> Iterator[tuple[str, str]]:
     elif isinstance(definition, Source):
         if isinstance(definition, FileSource):
             yield "path", definition.path
+            if definition.options:
+                yield (
+                    "options",
+                    ", ".join(f"{name}={text}" for name, text in dict(definition.options).items()),
+                )
         elif isinstance(definition, SQLSource):
             yield "database", redacted(definition.url)
             yield "query", definition.query

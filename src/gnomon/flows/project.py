@@ -17,7 +17,6 @@ from gnomon.config import Config
 from gnomon.define.collect import collect
 from gnomon.define.group import FeatureGroup
 from gnomon.define.ondemand import OnDemand
-from gnomon.define.source import FileSource, Source, SQLSource
 from gnomon.errors import UsageError
 from gnomon.flows.definitions import has_definitions, load_definitions
 from gnomon.flows.registries import open_registry
@@ -26,18 +25,8 @@ from gnomon.plan.layout import Layout, make_layout
 from gnomon.registry.codec import import_function
 from gnomon.registry.registry import Registry
 from gnomon.registry.snapshot import Snapshot
-from gnomon.sources.file import FileReader
-from gnomon.sources.sql import SQLReader
+from gnomon.sources.kinds import open_source
 from gnomon.time import Clock, monotonic, system_clock
-
-READERS: dict[type[Source], Callable[..., SourceReader]] = {
-    FileSource: FileReader,
-    SQLSource: SQLReader,
-}
-"""How each kind of source is read: called with the source, the project's folder, types, and whether it may be
-empty (`SourceReader`).
-"""
-
 
 _LOOK_EVERY = 1.0
 """Seconds."""
@@ -123,10 +112,13 @@ class Project:
         """
         if group.source is None:
             return TableReader(self.offline, group, filled=was_filled(self.root, group))
-        read = READERS[type(group.source)]
-        if layout is None:
-            return read(group.source, self.root, dict(group.schema), may_be_empty=may_be_empty)
-        return read(group.source, self.root, dict(layout.types), may_be_empty=True)
+        return open_source(
+            group.source,
+            self.root,
+            dict(group.schema if layout is None else layout.types),
+            may_be_empty=may_be_empty or layout is not None,
+            storage=dict(self.config.storage),
+        )
 
     def function(self, on_demand: OnDemand) -> Callable[..., Any]:
         """The code of a registered on-demand feature.

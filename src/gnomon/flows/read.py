@@ -53,8 +53,13 @@ class Reading:
     until: int
     """Event times after it are not read; NEVER: all are."""
     parts: tuple[Part, ...]
-    pushed: tuple[str, ...]
-    """What of it the source itself is asked, for people."""
+    reader: SourceReader
+    wanted: Wanted
+
+    @property
+    def pushed(self) -> tuple[str, ...]:
+        """What of it the source itself is asked, line by line."""
+        return self.reader.reads(self.columns, self.wanted)
 
     def ignored(self, layout: Layout) -> Ignored:
         return count_ignored(self.raw, layout)
@@ -101,10 +106,8 @@ def plan_reading(
     wide = rows.select(name for name, _ in layout.columns)
     evaluated = tuple(layout.inputs[i].evaluate().alias(lane(i)) for i in inputs)
     columns = tuple(c for c in schema.names() if c != PART)
-    pushed = reader.reads(raw_columns(layout), wanted)
-    return Reading(
-        frame, narrow, wide, evaluated, raw, reader.describe(), columns, since, until, parts, pushed
-    )
+    told = reader.describe()
+    return Reading(frame, narrow, wide, evaluated, raw, told, columns, since, until, parts, reader, wanted)
 
 
 def _stretch(layout: Layout, outputs: Sequence[Output], first_t: int, last_t: int) -> tuple[int, int]:

@@ -71,6 +71,8 @@ class _Source(_Document, frozen=True, kw_only=True):
 class _File(_Source, frozen=True, kw_only=True, tag_field="type", tag="file"):
     path: str
     file_format: str | None
+    # Left out where there are none, so that documents of before they were there keep their text.
+    options: Pairs | msgspec.UnsetType = msgspec.UNSET
 
 
 class _SQL(_Source, frozen=True, kw_only=True, tag_field="type", tag="sql"):
@@ -239,7 +241,8 @@ def _encode_source(source: Source, common: dict[str, Any]) -> _File | _SQL:
         "lag": source.lag,
     }
     if isinstance(source, FileSource):
-        return _File(**common, **times, path=source.path, file_format=source.format)
+        options = tuple(dict(source.options).items()) or msgspec.UNSET
+        return _File(**common, **times, path=source.path, file_format=source.format, options=options)
     if isinstance(source, SQLSource):
         return _SQL(**common, **times, url=source.url, query=source.query)
     raise DefinitionError(
@@ -342,7 +345,12 @@ def decode(kind: Kind, text: str, lookup: Lookup) -> Any:
             return Entity(document.name, _parse(document.keys, "keys"), **common)
         case _File():
             return FileSource(
-                document.name, document.path, format=document.file_format, **_times(document), **common
+                document.name,
+                document.path,
+                format=document.file_format,
+                options=() if document.options is msgspec.UNSET else document.options,
+                **_times(document),
+                **common,
             )
         case _SQL():
             return SQLSource(

@@ -14,7 +14,7 @@ effect:
     * on-demand: `inputs`, the function's code, an output removed, moved or of another type
     * service: an output removed, moved, or standing for something else
 * Same meaning, but the group's online table must be filled or built again:
-    * source: `path`, `format`, `url`, file ↔ SQL; another source that differs in these only
+    * source: `path`, `format`, `options`, `url`, file ↔ SQL; another source that differs in these only
     * group: `online` turned on; other types of raw columns
     * feature: a new one that needs other columns or older rows
 * Free:
@@ -63,7 +63,7 @@ EFFECTS: dict[str, dict[str, Effect]] = {
     "entity": {"keys": "meaning", **_TEXT},
     "source": {
         **dict.fromkeys(("timestamp", "known_at", "event_id", "lag", "query"), "meaning"),
-        **dict.fromkeys(("path", "format", "url", "type"), "moved"),
+        **dict.fromkeys(("path", "format", "options", "url", "type"), "moved"),
         **_TEXT,
     },
     "group": {

@@ -1,19 +1,19 @@
-"""Files: a file, a folder or a glob of Parquet, CSV or JSON lines → rows."""
+"""Files: a file, a folder or a glob of Parquet, CSV or JSON lines, here or in an object store → rows."""
 
 from __future__ import annotations
 
-import glob
-from collections.abc import Callable, Mapping, Sequence
-from functools import cached_property
-from pathlib import Path
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from functools import cached_property, partial
 
 import polars as pl
 
 from gnomon.abc.source import EVERY_ROW, Part, SourceReader, Wanted, usable
 from gnomon.define.source import FileSource
-from gnomon.errors import DataError, Unavailable, nearest
+from gnomon.errors import DataError, GnomonError, counted, nearest
 from gnomon.plan.normal import as_type, days_are_times
 from gnomon.sources.agree import check_fits, common_columns, common_texts
+from gnomon.sources.places import Place
 from gnomon.sources.text import csv_types, header_of, is_blank, jsonl_types, separator_of
 from gnomon.sources.widths import check_widths, open_text
 from gnomon.types import DType
@@ -23,6 +23,8 @@ _ENDINGS = {
     "csv": (".csv", ".tsv", ".csv.gz"),
     "jsonl": (".jsonl", ".ndjson", ".json"),
 }
+_AT_ONCE = 16
+"""Files of an object store that are looked at together."""
 _TEXT_ROW = 40
 """Bytes that a row of a text file has at least, roughly."""
 
@@ -30,7 +32,7 @@ Types = Mapping[str, DType]
 
 
 class FileReader(SourceReader):
-    """Reads a `FileSource`. Paths are relative to `root`, the project's folder.
+    """Reads the files of a `FileSource` that are no table's.
 
     Of a folder all files in it and below count, but those that begin with `_` or `.`, by which other tools mark
     what is no data. Parquet files may differ in their columns and in the widths of their types: where a file lacks
@@ -40,52 +42,38 @@ class FileReader(SourceReader):
     """
 
     def __init__(
-        self, source: FileSource, root: Path, types: Types | None = None, *, may_be_empty: bool = False
+        self,
+        source: FileSource,
+        place: Place,
+        types: Types | None = None,
+        *,
+        may_be_empty: bool = False,
     ) -> None:
         self.types = dict(types or {})
         self.may_be_empty = may_be_empty
         self.source = source
         self.name = source.name
-        self.location = str(root / source.path)
+        self.place = place
+        self.location = place.location
         self.files = self._find()
         self.format = source.file_format or self._format_of_all()
         self.numbered = self.format == "parquet"
-        self._found: dict[Path, dict[str, DType]] = {}
-        self._even: set[Path] = set()
+        self._found: dict[str, dict[str, DType]] = {}
+        self._even: set[str] = set()
         """CSV files whose rows all have as many fields as their header."""
 
     # ---- which files
 
-    def _find(self) -> list[Path]:
-        path = Path(self.location)
-        if "://" in self.source.path:
-            raise DataError(
-                f"source `{self.name}`: this release reads files of this machine, not `{self.source.path}`",
-                at=self.source.path,
-                hint="object stores come with the next release; until then copy or mount what lies there",
-            )
-        if path.is_dir():
-            known = self.source.file_format
-            endings = _ENDINGS[known] if known else sum(_ENDINGS.values(), ())
-            if (path / "_delta_log").is_dir():
-                raise DataError(
-                    f"source `{self.name}`: `{self.source.path}` is a Delta table, whose folder holds removed rows too",
-                    at=self.location,
-                    hint="write its rows to Parquet files, or insert them into a group without a source",
-                )
-            found = [p for p in path.rglob("*") if p.name.endswith(endings) and _is_data(p, path)]
-        elif path.is_file():
-            found = [path]
-        else:
-            names = glob.glob(self.location, recursive=True)  # noqa: PTH207 — Path.glob takes no absolute pattern
-            found = [Path(name) for name in names if Path(name).is_file()]
-        if not found and not (self.may_be_empty and _is_there(path)):
+    def _find(self) -> list[str]:
+        known = self.source.file_format
+        found = self.place.find(_ENDINGS[known] if known else sum(_ENDINGS.values(), ()))
+        if not found and not (self.may_be_empty and self.place.is_there()):
             raise DataError(
                 f"source `{self.name}`: nothing to read at `{self.source.path}`",
                 at=self.location,
-                hint=_missing_hint(path),
+                hint=self.place.hint(),
             )
-        return sorted(found)
+        return found
 
     def _format_of_all(self) -> str:
         first, *others = dict.fromkeys(self._format_of(file) for file in self.files) or [""]
@@ -97,12 +85,12 @@ class FileReader(SourceReader):
             )
         return first
 
-    def _format_of(self, file: Path) -> str:
+    def _format_of(self, file: str) -> str:
         for name, endings in _ENDINGS.items():
-            if file.name.endswith(endings):
+            if file.endswith(endings):
                 return name
         raise DataError(
-            f"source `{self.name}`: cannot tell the format of `{file.name}`",
+            f"source `{self.name}`: cannot tell the format of `{self.place.short(file)}`",
             at=self.location,
             hint='give it: format="parquet", "csv" or "jsonl"',
         )
@@ -125,11 +113,18 @@ class FileReader(SourceReader):
         return {**found, **self.types}
 
     @cached_property
-    def _own(self) -> dict[Path, dict[str, DType]]:
+    def _own(self) -> dict[str, dict[str, DType]]:
         """The columns of each file that has something in it."""
-        return {
-            file: self._look(file) for file in self.files if self.format == "parquet" or not self._blank(file)
-        }
+        if self.format == "parquet":
+            return self._looks(self.files)
+        return {file: self._look(file) for file in self.files if not self._blank(file)}
+
+    def _looks(self, files: Sequence[str]) -> dict[str, dict[str, DType]]:
+        """Each file's own columns. What is far away is asked at once."""
+        if self.place.options is not None:
+            with ThreadPoolExecutor(_AT_ONCE) as pool:
+                list(pool.map(self._look, files))
+        return {file: self._look(file) for file in files}
 
     @cached_property
     def _columns(self) -> dict[str, DType]:
@@ -142,29 +137,38 @@ class FileReader(SourceReader):
             if not all(isinstance(dtype, pl.Null) for dtype in found.values()):
                 found = {n: pl.String() if isinstance(d, pl.Null) else d for n, d in found.items()}
         else:
-            told = {self._short(file): columns for file, columns in files.items()}
+            told = {self.place.short(file): columns for file, columns in files.items()}
             found = common_columns(told, self.name, self.location, given=self.types)
         return usable(found, self.name, self.location)
 
-    def _look(self, file: Path) -> dict[str, DType]:
-        """A file's own columns. Raises: DataError that names the file."""
+    def _look(self, file: str) -> dict[str, DType]:
+        """A file's own columns. Raises: DataError that names the file; Unavailable."""
         if file not in self._found:
-            looks: dict[str, Callable[[Path], Mapping[str, DType]]] = {
-                "parquet": pl.read_parquet_schema, "csv": csv_types, "jsonl": jsonl_types,
-            }  # fmt: skip
             try:
-                self._found[file] = dict(looks[self.format](file))
+                self._found[file] = self._look_into(file)
             except (pl.exceptions.PolarsError, OSError, EOFError) as error:
                 raise self._unreadable(file, error) from None
         return self._found[file]
 
-    def _blank(self, file: Path) -> bool:
+    def _look_into(self, file: str) -> dict[str, DType]:
+        if self.format == "csv":
+            return dict(csv_types(self.place.local(file)))
+        if self.format == "jsonl":
+            return dict(jsonl_types(self.place.local(file)))
+        if self.place.options is None:
+            return dict(pl.read_parquet_schema(file))
+        return dict(self._open([file]).collect_schema())
+
+    def _blank(self, file: str) -> bool:
         try:
-            return is_blank(file)
+            return is_blank(self.place.local(file))
         except (OSError, EOFError) as error:
             raise self._unreadable(file, error) from None
 
-    def _unreadable(self, file: Path, error: Exception) -> DataError:
+    def _unreadable(self, file: str, error: Exception) -> GnomonError:
+        known = self.place.failure(error)
+        if known is not None:
+            return known
         reason = str(error).split("\n", maxsplit=1)[0]
         if isinstance(error, OSError) and error.strerror:
             reason, hint = error.strerror, "it must be there, and whoever runs gnomon allowed to read it"
@@ -174,21 +178,24 @@ class FileReader(SourceReader):
                 "they are complete; another format is told by format="
             )
         return DataError(
-            f"source `{self.name}`: cannot read `{self._short(file)}`: {reason}", at=str(file), hint=hint
+            f"source `{self.name}`: cannot read `{self.place.short(file)}`: {reason}", at=file, hint=hint
         )
 
-    def _check_headers(self, files: Sequence[Path]) -> None:
+    def _check_headers(self, files: Sequence[str]) -> None:
         """Raises: DataError naming two CSV files whose columns differ."""
         first, *others = files
-        head = header_of(first)
+        head = self._header(first)
         for file in others:
-            if header_of(file) != head:
+            if self._header(file) != head:
                 raise DataError(
-                    f"source `{self.name}`: columns differ: `{self._short(first)}` has {', '.join(head)}; "
-                    f"`{self._short(file)}` has {', '.join(header_of(file))}",
+                    f"source `{self.name}`: columns differ: `{self.place.short(first)}` has {', '.join(head)}; "
+                    f"`{self.place.short(file)}` has {', '.join(self._header(file))}",
                     at=self.location,
                     hint="all csv files of a source need the same columns, in one order",
                 )
+
+    def _header(self, file: str) -> list[str]:
+        return header_of(self.place.local(file))
 
     def _lacks(self, name: str, found: Types) -> DataError:
         close = nearest(name, found)
@@ -198,35 +205,18 @@ class FileReader(SourceReader):
             hint=f"did you mean `{close}`?" if close else f"columns: {', '.join(list(found)[:20])}",
         )
 
-    def _check(self, name: str, found: DType, dtype: DType, file: Path) -> None:
-        check_fits(name, found, dtype, self.name, str(file))
-
-    def _short(self, file: Path) -> str:
-        """A file's path as people know it: from the source's folder on."""
-        folder = Path(self.location)
-        return str(file.relative_to(folder)) if file != folder and file.is_relative_to(folder) else file.name
+    def _check(self, name: str, found: DType, dtype: DType, file: str) -> None:
+        check_fits(name, found, dtype, self.name, file)
 
     # ---- parts and rows
 
     def parts(self) -> tuple[Part, ...]:
-        return tuple(self._part(file) for file in self.files)
-
-    def _part(self, file: Path) -> Part:
-        try:
-            found = file.stat()
-        except OSError as error:
-            raise Unavailable(
-                f"source `{self.name}`: `{self._short(file)}` has gone while it was being read: {error.strerror}",
-                at=str(file),
-                hint="run it again when the files stay",
-            ) from None
-        return Part(str(file), f"{found.st_size}-{found.st_mtime_ns}", size=found.st_size)
+        return self.place.parts(self.files)
 
     def expected_rows(self) -> int:
         if self.format == "parquet" and self.files:
             # From the files' footers.
-            rows = pl.scan_parquet(self.files, schema={}, extra_columns="ignore", glob=False).select(pl.len())
-            return int(rows.collect().item())
+            return int(self._open(self.files, {}).select(pl.len()).collect().item())
         return sum(part.size for part in self.parts()) // _TEXT_ROW
 
     def scan(
@@ -237,7 +227,7 @@ class FileReader(SourceReader):
         part_column: str | None = None,
         wanted: Wanted = EVERY_ROW,
     ) -> pl.LazyFrame:
-        files = self.files if parts is None else [Path(p.name) for p in parts]
+        files = self.files if parts is None else [p.name for p in parts]
         if self.format != "parquet":
             files = [file for file in files if not self._blank(file)]
         types = {name: self._type(name) for name in dict.fromkeys(columns)}
@@ -253,27 +243,35 @@ class FileReader(SourceReader):
             raise self._lacks(name, self._columns)
         return self._columns[name]
 
-    def _parquet(self, files: Sequence[Path], types: Types, part_column: str | None) -> pl.LazyFrame:
+    def _open(
+        self, files: Sequence[str], schema: Types | None = None, part_column: str | None = None
+    ) -> pl.LazyFrame:
+        """Parquet files; with a `schema` only its columns."""
+        return pl.scan_parquet(
+            list(files),
+            schema=None if schema is None else dict(schema),
+            extra_columns="raise" if schema is None else "ignore",
+            include_file_paths=part_column,
+            glob=False,
+            storage_options=self.place.polars_options(),
+        )
+
+    def _parquet(self, files: Sequence[str], types: Types, part_column: str | None) -> pl.LazyFrame:
         """Files that hold the columns in the same types are read together."""
         for name in types:
             if not any(name in self._look(file) for file in self.files):
                 raise self._lacks(name, self._columns)
-        alike: dict[tuple[DType | None, ...], list[Path]] = {}
-        for file in files:
-            found = self._look(file)
+        alike: dict[tuple[DType | None, ...], list[str]] = {}
+        for file, found in self._looks(files).items():
             for name, dtype in types.items():
                 self._check(name, found.get(name, dtype), dtype, file)
             alike.setdefault(tuple(found.get(name) for name in types), []).append(file)
         frames = [
             self._convert(
-                pl.scan_parquet(
+                self._open(
                     same,
-                    schema={
-                        name: dtype for name, dtype in zip(types, found, strict=True) if dtype is not None
-                    },
-                    extra_columns="ignore",
-                    include_file_paths=part_column,
-                    glob=False,
+                    {n: dtype for n, dtype in zip(types, found, strict=True) if dtype is not None},
+                    part_column,
                 ),
                 dict(zip(types, found, strict=True)),
                 types,
@@ -283,9 +281,9 @@ class FileReader(SourceReader):
         ]
         return frames[0] if len(frames) == 1 else pl.concat(frames)
 
-    def _csv(self, files: Sequence[Path], types: Types, part_column: str | None) -> pl.LazyFrame:
+    def _csv(self, files: Sequence[str], types: Types, part_column: str | None) -> pl.LazyFrame:
         self._check_headers(files)
-        header = header_of(files[0])
+        header = self._header(files[0])
         for name in types:
             if name not in header:
                 raise self._lacks(name, dict.fromkeys(header, pl.Null()))
@@ -294,30 +292,42 @@ class FileReader(SourceReader):
         # What is not asked for stays text: nobody needs to know how it looks.
         found = {name: _written(types.get(name, pl.String())) for name in header}
         rows = pl.scan_csv(
-            list(files),
+            [self.place.local(file) for file in files],
             include_file_paths=part_column,
             glob=False,
-            separator=separator_of(files[0]),
+            separator=separator_of(self.place.local(files[0])),
             schema=pl.Schema(found),
         )
-        return self._convert(rows, found, types, part_column)
+        return self._convert(self._as_named(rows, files, part_column), found, types, part_column)
 
-    def _check_widths(self, file: Path) -> None:
+    def _check_widths(self, file: str) -> None:
         if file in self._even:
             return
         try:
-            with open_text(file) as content:
+            local = self.place.local(file)
+            with open_text(local) as content:
                 check_widths(
-                    content, separator_of(file), f"source `{self.name}`: `{self._short(file)}`", str(file)
+                    content, separator_of(local), f"source `{self.name}`: `{self.place.short(file)}`", file
                 )
         except (OSError, EOFError) as error:
             raise self._unreadable(file, error) from None
         self._even.add(file)
 
-    def _jsonl(self, files: Sequence[Path], types: Types, part_column: str | None) -> pl.LazyFrame:
+    def _jsonl(self, files: Sequence[str], types: Types, part_column: str | None) -> pl.LazyFrame:
         found = {name: _written(dtype) for name, dtype in types.items()}
-        rows = pl.scan_ndjson(list(files), include_file_paths=part_column, schema=found)
-        return self._convert(rows, found, types, part_column)
+        local = [self.place.local(file) for file in files]
+        rows = pl.scan_ndjson(local, include_file_paths=part_column, schema=found)
+        return self._convert(self._as_named(rows, files, part_column), found, types, part_column)
+
+    def _as_named(self, rows: pl.LazyFrame, files: Sequence[str], part_column: str | None) -> pl.LazyFrame:
+        """Rows of copies, told to be of the files that these are copies of."""
+        if self.place.options is None:
+            return rows
+        if part_column is not None:
+            names = {str(self.place.local(file)): file for file in files}
+            rows = rows.with_columns(pl.col(part_column).replace(names))
+        # The copies go with the place, and so must not before the rows are read.
+        return rows.map_batches(partial(_held, self.place), streamable=True)
 
     def _convert(
         self, rows: pl.LazyFrame, found: Mapping[str, DType | None], types: Types, part_column: str | None
@@ -334,9 +344,23 @@ class FileReader(SourceReader):
         days = name != self.source.timestamp or days_are_times(*times)  # type: ignore[arg-type]
         return as_type(pl.col(name), found, dtype, days=days)
 
+    def reads(self, columns: Sequence[str], wanted: Wanted = EVERY_ROW) -> tuple[str, ...]:
+        asked = f"{counted(len(set(columns)), 'column')} of {counted(len(self.files), 'file')}"
+        if self.format == "parquet":
+            return (f"{asked}; row groups outside the stretch of time are skipped by their statistics",)
+        return (f"{asked}; text is read to its end, and filtered as it is read",)
+
+    def failure(self, error: Exception) -> GnomonError | None:
+        return self.place.failure(error)
+
     def describe(self) -> str:
         many = f" ({len(self.files)} files)" if len(self.files) > 1 else ""
         return f"{self.format or 'no files'} at {self.source.path}{many}"
+
+
+def _held(place: Place, rows: pl.DataFrame) -> pl.DataFrame:
+    """The rows as they are. `place` is kept as long as the plan that calls this."""
+    return rows
 
 
 def _written(dtype: DType) -> DType:
@@ -344,25 +368,3 @@ def _written(dtype: DType) -> DType:
     column of times for its midnight, without a word, and is slower.
     """
     return pl.String() if isinstance(dtype, pl.Datetime | pl.Null) else dtype
-
-
-def _is_data(file: Path, folder: Path) -> bool:
-    return file.is_file() and not any(part.startswith(("_", ".")) for part in file.relative_to(folder).parts)
-
-
-def _is_there(path: Path) -> bool:
-    """Whether a place without files is there: a folder, or the one that a glob looks into."""
-    if glob.has_magic(str(path)):
-        path = next(folder for folder in path.parents if not glob.has_magic(str(folder)))
-    return path.is_dir()
-
-
-def _missing_hint(path: Path) -> str:
-    if path.is_dir():
-        return "the folder is empty; the columns and their types are told by the first files in it"
-    if path.parent.is_dir():
-        close = nearest(path.name, [p.name for p in path.parent.iterdir()])
-        if close is not None:
-            return f"did you mean `{close}`?"
-        return "the folder is there, the file is not"
-    return f"the folder `{path.parent}` does not exist; paths are relative to the project's folder"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from functools import cached_property
@@ -14,6 +13,7 @@ import polars as pl
 from polars.io.plugins import register_io_source
 
 from gnomon.abc.source import EVERY_ROW, Part, SourceReader, Wanted
+from gnomon.config import expand
 from gnomon.define.source import SQLSource
 from gnomon.errors import DataError, nearest
 from gnomon.plan.normal import as_type, days_are_times
@@ -26,7 +26,6 @@ from gnomon.types import DType, dtype_text
 _POSTGRES = re.compile(r"postgres(?:ql)?(?:\+(?:adbc|psycopg))?://")
 _FILE = re.compile(r"(sqlite(?:\+\w+)?|duckdb):///(?!/)(?!:memory:)(?=.)")
 """A URL that names a file by a relative path."""
-_VARIABLE = re.compile(r"\$\{(\w+)\}")
 
 
 class SQLReader(SourceReader):
@@ -57,16 +56,7 @@ class SQLReader(SourceReader):
 
     def _url(self) -> str:
         """The URL with variables filled in and the path of a file made absolute."""
-
-        def of(match: re.Match[str]) -> str:
-            if match[1] not in os.environ:
-                raise DataError(
-                    f"source `{self.name}` needs the environment variable {match[1]}, which is not set",
-                    at=self.at,
-                )
-            return os.environ[match[1]]
-
-        url = _VARIABLE.sub(of, self.source.url)
+        url = expand(self.source.url, f"source {self.name}: url", self.at)
         relative = _FILE.match(url)
         if relative is not None:
             file = self.root / url[relative.end() :]
