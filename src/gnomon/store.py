@@ -27,7 +27,7 @@ from gnomon.flows.lookup import OnlineFeatures, lookup
 from gnomon.flows.materialize import Report, materialize
 from gnomon.flows.optimize import OptimizeReport, optimize
 from gnomon.flows.project import Project
-from gnomon.flows.request import Request, resolve_request
+from gnomon.flows.request import Request, resolve_request, served
 from gnomon.flows.retract import Ack, readers_of, retract
 from gnomon.flows.retrieval import Retrieval
 from gnomon.flows.vacuum import VacuumReport, vacuum
@@ -265,9 +265,13 @@ class Store:
         t = None if at is None else argument(at, "at")
         return explain(self._project, self._request([feature]), key or {}, t, training.read_as_of(as_of))
 
-    def inputs(self, features: Any) -> Inputs:
-        """What a question for `features` must bring: key columns and request values, with their types."""
-        return inputs_of(self._request(features))
+    def inputs(self, features: Any, *, online: bool = False) -> Inputs:
+        """What a question for `features` must bring: key columns and request values, with their types.
+
+        `online`: for an online answer, which leaves out the labels of a service.
+        """
+        request = self._request(features)
+        return inputs_of(served(request) if online else request)
 
     def dataset(self, name: str) -> Dataset:
         """A training set saved with `Retrieval.save`."""

@@ -15,6 +15,7 @@ import pytest
 
 import gnomon as gn
 from gnomon.errors import DataError, DefinitionError, UsageError
+from gnomon.testing.reference import historical
 from gnomon.time import instant
 
 T = datetime(2026, 1, 10, 12, tzinfo=UTC)
@@ -257,3 +258,31 @@ def test_40_a_commit_tells_accepted_rows_and_duplicates(store: gn.Store) -> None
     assert (again.rows, again.accepted, again.duplicates, again.id) == (3, 0, 3, None)
     overlapping = store.insert(VISITS, {"user": [5, 5], "shop": ["a"] * 2, "at": [T, T + HOUR], "x": [1, 4]})
     assert (overlapping.accepted, overlapping.duplicates) == (1, 1)
+
+
+def test_66_an_event_at_t_is_in_the_label_and_not_in_the_feature() -> None:
+    group = gn.FeatureGroup(
+        "payments",
+        entity=gn.Entity("user", keys={"user": pl.Int64}),
+        timestamp="at",
+        schema={"amount": pl.Float64},
+        features=[gn.sum("amount", windows=["7d"]), gn.label(gn.sum("amount"), "7d")],
+    )
+    week, micro = timedelta(days=7), timedelta(microseconds=1)
+    rows = [
+        {"user": 1, "at": at, "amount": amount}
+        for at, amount in [(T - micro, 1.0), (T, 2.0), (T + week - micro, 4.0), (T + week, 8.0)]
+    ]
+    asked = [{"user": 1, "event_timestamp": T}, {"user": 1, "event_timestamp": T + micro}]
+    names = ["amount_sum_7d", "amount_sum_next_7d", "amount_sum_next_7d_mature"]
+    want = [
+        {"amount_sum_7d": 1.0, "amount_sum_next_7d": 6.0, "amount_sum_next_7d_mature": True},
+        # Not yet mature: null and flagged, not zero.
+        {"amount_sum_7d": 3.0, "amount_sum_next_7d": None, "amount_sum_next_7d_mature": False},
+    ]
+    assert historical(group, rows, asked, features=names, now=T + 2 * week) == want
+    with gn.Store(clock=lambda: instant(T + 2 * week)) as store:
+        store.apply([group])
+        store.insert(group, rows)
+        found = store.get_historical_features(asked, [group, group["amount_sum_next_7d"]])
+        assert found.to_polars().select(names).to_dicts() == want

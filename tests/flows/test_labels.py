@@ -146,6 +146,21 @@ def test_what_is_not_known_at_retrieval_neither_counts_nor_makes_mature(bare, cl
     assert train(bare, ["claims:cost"], [(1, T), (1, T + US)])["cost"] == [11, 2]
 
 
+def test_what_was_updated_deleted_or_retracted_is_no_more_in_the_label(bare, clock):
+    group = gn.FeatureGroup(
+        "visits", entity=USER, timestamp="at", event_id="id", schema={"ms": pl.Int64, "id": pl.Int64},
+        features=[gn.label(gn.sum("ms"), "1d", name="next"), gn.last("ms")],
+    )  # fmt: skip
+    bare.apply([group])
+    bare.insert(group, [{**visit(1, T + i * HOUR, 2**i), "id": i} for i in (0, 1, 2, 3, 30)])
+    assert train(bare, ["visits:next"], [(1, T)])["next"] == [15]
+    bare.retract(group, [0])
+    assert train(bare, ["visits:next"], [(1, T)])["next"] == [14]
+    clock.now += DAY
+    asked = [(1, T), (1, T + 6 * HOUR), (1, T + 6 * HOUR + US)]
+    assert train(bare, ["visits:next"], asked)["next_mature"] == [True, True, False], "no row is known later"
+
+
 def test_one_row_dated_2099_makes_nothing_mature(labelled):
     labelled.insert(BOTH, [visit(3, T + 30_000 * DAY)])
     assert train(labelled, ["visits:again"], [(1, T + 10 * DAY)])["again_mature"] == [False]
@@ -244,6 +259,15 @@ def test_a_label_that_is_asked_for_online_is_refused(labelled):
     for asked in (["visits:count_1h", "visits:again"], "alone"):
         with pytest.raises(UsageError, match="`visits@1:again` is a label"):
             ask(labelled, asked, [1])
+
+
+def test_an_online_question_needs_no_keys_of_labels(labelled):
+    role = BOTH.renamed(prefix="friend_", keys={"user": "friend"})
+    labelled.apply([gn.FeatureService("model", features=[BOTH["count_1d"], role["again"]])])
+    assert list(labelled.inputs("model").keys) == ["user", "friend"]
+    assert list(labelled.inputs("model", online=True).keys) == ["user"]
+    labelled.materialize()
+    assert ask(labelled, "model", [1]).keys() == {"count_1d"}
 
 
 def test_a_label_keeps_nothing_online(store):

@@ -196,7 +196,7 @@ def get(
     moment = time_of(at, "--at")
     wanted = features_of(features)
     with opened(project, json) as store:
-        inputs = store.inputs(wanted)
+        inputs = store.inputs(wanted, online=True)
         entities = rows_of(columns_of(key or [], inputs.keys, "--key"), "--key")
         values = columns_of(request or [], inputs.request, "--request")
         answer = store.get_online_features(

@@ -99,7 +99,8 @@ def read_labels(reader: SourceReader, job: Job, t: cols.Words) -> Reading:
 def completeness(raw: pl.LazyFrame, layout: Layout, now: int) -> int | None:
     """The greatest known_at, up to `now`, of a source's rows that take part; None if there is none.
 
-    What is dated beyond `now` says nothing of the rows before it.
+    What is dated beyond `now` says nothing of the rows before it. Nor does an update, delete or retraction of one
+    row tell how far the others are there: its row counts with the time that it had before.
     """
     schema = raw.collect_schema()
     if layout.known_at is not None:
