@@ -110,6 +110,18 @@ def test_rows_that_become_known_later_and_corrections_are_where_they_were(bare, 
     assert held_online(bare, group) == want
 
 
+def test_row_that_is_not_known_yet_lets_go_of_nothing(bare, clock):
+    bare.apply([WITH_IDS])
+    row = {"user": 1, "at": T, "seen": T, "ms": 5, "id": 1}
+    bare.insert(WITH_IDS, [row, {**row, "seen": None, "id": 2}])
+    clock.now = T + 400 * DAY
+    bare.materialize()
+    want = held_online(bare, WITH_IDS)
+    bare.backfill(WITH_IDS)
+    assert held_online(bare, WITH_IDS) == want
+    assert ask(bare, [WITH_IDS], [1], at=T + HOUR) == {"ms_sum_1d": [5]}
+
+
 @pytest.mark.parametrize("server", ["valkey_url", "postgres_url"])
 def test_table_on_a_server_is_that_of_a_materialization(request, data, clock, server):
     rows = [(day % 3, T - day * DAY - MINUTE) for day in range(DAYS)]

@@ -11,7 +11,7 @@ from gnomon.flows.estimate import Estimate, Survey, bins, estimate, survey
 from gnomon.flows.fill import moved_on
 from gnomon.flows.online import Table, keys_of, reach_of, shape_of
 from gnomon.time import ALWAYS, DAY, HOUR, NEVER, instant
-from tests.flows.small import MINUTE, PLAN, VISITS, T, plan, visit
+from tests.flows.small import MINUTE, PLAN, USER, VISITS, T, plan, visit
 
 NOON = instant(T)
 EVERYTHING = (ALWAYS, NEVER)
@@ -37,6 +37,17 @@ def test_survey_counts_rows_by_activation(visited):
     found = survey(reader, layout, parts, EVERYTHING, (NOON - 2 * HOUR, NOON))
     assert found == Survey(80, 4, NOON - 39 * HOUR, NOON)
     assert survey(reader, layout, parts, (NOON - HOUR, NOON), (ALWAYS, NOON - HOUR)).rows == 2
+
+
+def test_survey_ends_with_the_last_row_that_becomes_active(bare):
+    group = gn.FeatureGroup("claims", entity=USER, timestamp="at", known_at="seen", features=[gn.count()])
+    bare.apply([group])
+    bare.insert(group, [{"user": 1, "at": T, "seen": None}])
+    layout, reader, parts = looked(bare, group)
+    assert survey(reader, layout, parts, EVERYTHING, EVERYTHING) == Survey(1, 1, NEVER, ALWAYS)
+    bare.insert(group, [{"user": 1, "at": T, "seen": T + 60 * MINUTE}])
+    layout, reader, parts = looked(bare, group)
+    assert survey(reader, layout, parts, EVERYTHING, EVERYTHING) == Survey(2, 2, NOON + HOUR, NOON + HOUR)
 
 
 @pytest.mark.parametrize("extent", [(ALWAYS, 0), (NOON + 1, NEVER)])

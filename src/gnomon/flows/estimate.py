@@ -43,7 +43,7 @@ class Survey:
     first: int
     """The least activation; NEVER if there are no rows."""
     last: int
-    """The greatest activation; ALWAYS if there are no rows."""
+    """The greatest activation, of rows that become active at all; ALWAYS if there are none."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,14 +81,15 @@ def survey(
             pl.len().alias("rows"),
             _inside(active, asked).sum().alias("asked"),
             active.min().alias("first"),
-            active.max().alias("last"),
+            active.filter(active < NEVER).max().alias("last"),
         ),
         layout.ref,
         Origin(reader, layout, tuple(parts)),
     ).row(0, named=True)
     if not found["rows"]:
         return Survey(0, 0, NEVER, ALWAYS)
-    return Survey(found["rows"], found["asked"] or 0, found["first"], found["last"])
+    last = ALWAYS if found["last"] is None else found["last"]
+    return Survey(found["rows"], found["asked"] or 0, found["first"], last)
 
 
 def bins(
