@@ -19,6 +19,7 @@ from gnomon.flows.apply import Plan
 from gnomon.flows.backfill import backfill
 from gnomon.flows.backfilled import BackfillReport
 from gnomon.flows.compiled import Compiled, compile_request
+from gnomon.flows.copy import copy
 from gnomon.flows.dataset import Dataset
 from gnomon.flows.explain import Explanation, explain
 from gnomon.flows.inputs import Inputs, inputs_of
@@ -223,6 +224,25 @@ class Store:
             workers=workers,
             dry_run=dry_run,
         )
+
+    def copy(
+        self,
+        source: FeatureGroup | str,
+        target: FeatureGroup | str,
+        columns: Mapping[str, str] | None = None,
+    ) -> Commit:
+        """Insert the rows of a cached group into another, such as its next version; doing it again adds what is new.
+
+        `columns`: a row expression over the columns of `source` for columns of `target` that are called otherwise, or
+        hold something else.
+        """
+        if columns is not None and not isinstance(columns, Mapping):
+            raise UsageError(
+                f"`columns` cannot be {type_of(columns)}", hint='such as {"amount": "price * 100"}'
+            )
+        _, from_group = self._group(source)
+        snapshot, to_group = self._group(target)
+        return copy(self._project, from_group, to_group, self._project.layout(snapshot, to_group), columns)
 
     def optimize(self, groups: Any = None) -> OptimizeReport:
         """Rewrite the many small files of cached groups (all, or some) into few, sorted by key and time.

@@ -1,4 +1,4 @@
-"""optimize, vacuum."""
+"""copy, optimize, vacuum."""
 
 from __future__ import annotations
 
@@ -43,6 +43,23 @@ def test_vacuum_by_force_warns_of_datasets(gnomon, site):
     assert "kept for 1 dataset: `monday` (2)" in gnomon("vacuum", "--older-than", "0s").out
     ran = gnomon("vacuum", "--older-than", "0s", "--force")
     assert "warning: datasets that can not be computed again from the same rows: monday" in ran.err
+
+
+def test_copy_fills_the_next_version(gnomon, site):
+    text = (site / "features.py").read_text()
+    newer = text.replace('"page": str', '"url": str, "n": int').replace('"page"', '"url"')
+    newer = newer.replace("clicks = ", "clicks_2 = ").replace('"clicks",', '"clicks", version=2,')
+    (site / "features.py").write_text(text + newer.partition("user = ")[2].partition("\n")[2])
+    assert gnomon("apply").status == 0
+    ran = gnomon(
+        "copy", "clicks@1", "clicks@2", "--column", "url='/' || page", "--column", "n = LENGTH(page)"
+    )
+    assert ran.out == "clicks@2: 4 of 4 rows committed (commit 0)\n"
+    assert (
+        gnomon("copy", "clicks@1", "clicks@2", "--column", "url='/' || page", "--column", "n=1").status == 0
+    )
+    ran = gnomon("copy", "clicks@1", "clicks@2", "--column", "url")
+    assert (ran.status, "names no column" in ran.err) == (2, True)
 
 
 def test_a_wrong_age_is_told(gnomon, site):

@@ -1,7 +1,8 @@
-"""Keep: optimize, vacuum."""
+"""Keep: copy, optimize, vacuum."""
 
 from __future__ import annotations
 
+import dataclasses
 from typing import Annotated
 
 import typer
@@ -9,6 +10,7 @@ import typer
 from gnomon.cli import completion
 from gnomon.cli.options import JsonOption, ProjectOption, opened
 from gnomon.cli.output import show_result, tell
+from gnomon.errors import UsageError
 
 GroupsArgument = Annotated[
     list[str] | None,
@@ -18,6 +20,45 @@ GroupsArgument = Annotated[
         autocompletion=completion.groups,
     ),
 ]
+
+
+def copy(
+    source: Annotated[
+        str,
+        typer.Argument(
+            metavar="FROM", help="A group that keeps rows of its own.", autocompletion=completion.groups
+        ),
+    ],
+    target: Annotated[
+        str,
+        typer.Argument(
+            metavar="TO", help="Another, such as its next version.", autocompletion=completion.groups
+        ),
+    ],
+    column: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--column", metavar="NAME=SQL", help="A column of TO, from those of FROM. Can be given again."
+        ),
+    ] = None,
+    project: ProjectOption = None,
+    json: JsonOption = False,
+) -> None:
+    """Insert the rows of one group into another.
+
+    Columns of the same name are taken as they are, and others are null. Doing it again adds what is new.
+    """
+    columns = {}
+    for text in column or []:
+        name, equals, sql = text.partition("=")
+        if not equals or not name.strip():
+            raise UsageError(
+                f"`--column {text}` names no column", hint='such as --column "amount=price * 100"'
+            )
+        columns[name.strip()] = sql.strip()
+    with opened(project, json) as store:
+        commit = store.copy(source, target, columns)
+    show_result(json, dataclasses.asdict(commit), str(commit))
 
 
 def optimize(groups: GroupsArgument = None, project: ProjectOption = None, json: JsonOption = False) -> None:

@@ -31,7 +31,7 @@ COMMANDS: dict[str, dict[str, Callable[..., Any]]] = {
         "materialize": rows.materialize,
         "backfill": rows.backfill,
     },
-    "Keep": {"optimize": keep.optimize, "vacuum": keep.vacuum},
+    "Keep": {"copy": keep.copy, "optimize": keep.optimize, "vacuum": keep.vacuum},
     "Ask": {"training": answers.training, "get": answers.get, "explain": answers.explain},
 }
 """Panel of the help → name → command."""
