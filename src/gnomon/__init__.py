@@ -21,7 +21,16 @@ if TYPE_CHECKING:
         any as any,
     )
     from gnomon.define.functions import (
+        approx_n_distinct as approx_n_distinct,
+    )
+    from gnomon.define.functions import (
+        approx_quantile as approx_quantile,
+    )
+    from gnomon.define.functions import (
         count as count,
+    )
+    from gnomon.define.functions import (
+        decayed_sum as decayed_sum,
     )
     from gnomon.define.functions import (
         first as first,
@@ -107,8 +116,8 @@ _HOME = {
     "gnomon.define.entity": "Entity",
     "gnomon.define.feature": "Feature",
     "gnomon.define.functions": (
-        "all any count first first_k histogram last last_k max mean median min mode n_distinct quantile rate "
-        "std sum time_since_first time_since_last top_k var"
+        "all any approx_n_distinct approx_quantile count decayed_sum first first_k histogram last last_k max mean "
+        "median min mode n_distinct quantile rate std sum time_since_first time_since_last top_k var"
     ),
     "gnomon.define.group": "FeatureGroup Role Selection",
     "gnomon.define.label": "Label label",

@@ -12,8 +12,8 @@ from gnomon.define import functions
 from gnomon.define.aggregate import RULES, Aggregate
 from gnomon.errors import DefinitionError
 
-OWN = {"k", "ddof", "nulls", "distinct", "q"}
-NEEDED = {"quantile": {"q": 0.9}}
+OWN = {"k", "ddof", "nulls", "distinct", "q", "half_life"}
+NEEDED = {"quantile": {"q": 0.9}, "approx_quantile": {"q": 0.9}, "decayed_sum": {"half_life": 60_000_000}}
 """Own arguments that have no default."""
 COMMON = {
     "expr": "x + 1",
@@ -62,6 +62,7 @@ def defaults(name: str) -> dict[str, object]:
         ("last_k", {"k": 1, "distinct": False}),
         ("top_k", {"k": 1}),
         ("quantile", {"q": None}),
+        ("decayed_sum", {"half_life": None}),
         ("count", {}),
         ("median", {}),
     ],

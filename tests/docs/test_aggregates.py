@@ -20,6 +20,7 @@ ENTITY = gn.Entity("thing", keys={"id": int})
 DTYPES = [(family, dtype) for family, dtypes in TYPES.items() for dtype in dtypes]
 DTYPES.append(("String", pl.Categorical()))  # read as text
 OWN = {"first_k": {"k": 2}, "last_k": {"k": 2}, "top_k": {"k": 2}, "quantile": {"q": 0.9}}
+OWN |= {"approx_quantile": {"q": 0.9}, "decayed_sum": {"half_life": "7s"}}
 """Arguments of their own that aggregates need, or show more with."""
 
 

@@ -14,7 +14,7 @@ import numpy as np
 import polars as pl
 
 from gnomon.columns import NO_WORDS
-from gnomon.define.aggregate import RULES, Aggregate, Window, by_type
+from gnomon.define.aggregate import QUANTILES, RULES, Aggregate, Window, by_type
 from gnomon.engines.lanes import Lane
 from gnomon.engines.results import Result, column, failed, make_result
 from gnomon.engines.walks import Chunk
@@ -145,6 +145,7 @@ def _asked(task: Output, t: int) -> Asked:
     told = Aggregate("count", k=task.k, ddof=task.ddof, distinct=task.distinct)
     object.__setattr__(told, "function", task.function)
     object.__setattr__(told, "q", task.q)
+    object.__setattr__(told, "half_life", task.half_life)
     window = None if task.window == NONE else Window(task.window, "")
     return Asked(told, window, t)
 
@@ -197,8 +198,10 @@ def make_tasks(function: str, windows: Sequence[tuple[int, int]]) -> list[Output
         own["k"] = [1, 3]
     if rule.scalar:
         own["by"] = [NONE, 2, 1]
-    if function == "quantile":
+    if function in QUANTILES:
         own["q"] = [0.0, 0.3, 0.9, 1.0]
+    if function == "decayed_sum":
+        own["half_life"] = [1, 3, 10**6]
     tasks = []
     for i, where, limit, request, (window, offset), *rest in itertools.product(
         inputs, (NONE, WHERE), (NONE, 2), (False, True), windows, *own.values()

@@ -15,7 +15,7 @@ def folded(functions: list[list[int]], values: list[int]) -> tuple[list[list[int
     places = np.zeros(rows.LANES + 2, np.int64)
     places[rows.LANES + 1] = -1
     work = np.empty((folds.WORK, n + 1), np.int64)
-    for row in (folds.TIMES, folds.PICKED):
+    for row in (folds.TIMES, folds.PICKED, folds.EVERY):
         work[row, :n] = np.arange(n)
     for row in (folds.CODE, folds.EQUAL):
         work[row, :n] = values

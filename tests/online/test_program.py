@@ -19,13 +19,15 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gnomon.define.aggregate import RULES, by_type
+from gnomon.define.aggregate import QUANTILES, RULES, by_type
 from gnomon.errors import CorruptValue
+from gnomon.kernels.decay import weight
 from gnomon.online.codec import MAX, MIN, Layout, pack, unpack
 from gnomon.online.merge import Retention, merge
 from gnomon.online.program import STATUSES, answer, make_program, request_rows
 from gnomon.online.values import encode
 from gnomon.plan.layout import NONE, Output
+from gnomon.testing.reference_sketches import middle, n_distinct
 from tests.online.made import Row, flat, make_layout
 
 NOT_FOUND, EXPIRED, NULL, PRESENT, _, ERROR = STATUSES
@@ -134,6 +136,12 @@ def equality_key(value: Any) -> Any:
     return value
 
 
+def decayed(value: float, age: int, half_life: int) -> float:
+    """A term of a decayed sum; which values `weight` has is tested beside it."""
+    m, n = weight(age, half_life)
+    return math.ldexp(value * m, -n) if math.isfinite(value) else value
+
+
 def counted(values: Sequence[Any]) -> list[tuple[Any, int]]:
     """Each value and how often it occurs, ascending; both zeros are 0.0."""
     alike = [0.0 if isinstance(v, float) and v == 0 else v for v in values]
@@ -154,6 +162,8 @@ def folded(output: Output, rows: Sequence[tuple[int, Any]], t: int) -> Any:
             return len(rows)
         case "rate":
             return len(rows) / (output.window / 1e6)
+        case "approx_n_distinct":
+            return n_distinct(values)
         case "n_distinct":
             return len({equality_key(v) for v in values})
         case "first_k" | "last_k":
@@ -196,8 +206,12 @@ def folded(output: Output, rows: Sequence[tuple[int, Any]], t: int) -> Any:
             return timedelta(microseconds=t - rows[-1][0])
         case "mode":
             return max(counted(values), key=lambda pair: pair[1])[0]
-        case "median" | "quantile":
+        case "decayed_sum":
+            return total([decayed(float(x), t - at, output.half_life) for at, x in rows], pl.Float64())
+        case "median" | "quantile" | "approx_quantile":
             ordered = [float(v) for v in sorted(values, key=order_key)]
+            if output.function == "approx_quantile":
+                ordered = [middle(v) for v in ordered]
             h = output.q * (len(ordered) - 1)
             a, f = ordered[int(h)], h - int(h)
             b = ordered[int(h) + 1] if f else a
@@ -269,13 +283,14 @@ def outputs(draw: st.DrawFn) -> list[Output]:
             include_request=offset == 0 and draw(st.booleans()),
         )
         for function, rule in RULES.items():
-            if function == "rate" and window == NONE:
+            if rule.needs_window and window == NONE:
                 continue
             lanes = [i for i, dtype in enumerate(TYPES) if rule.accepts(dtype)]
             for lane in [NONE, *lanes] if rule.column == "optional" else lanes:
                 dtype = rule.returns(TYPES[lane] if lane != NONE else pl.Null())
-                q = draw(st.sampled_from([0.0, 0.25, 0.9, 1.0])) if function == "quantile" else 0.5
-                output = replace(walk, function=function, dtype=dtype, input=lane, q=q)
+                q = draw(st.sampled_from([0.0, 0.25, 0.9, 1.0])) if function in QUANTILES else 0.5
+                half_life = draw(st.sampled_from([1, 3, 100])) if function == "decayed_sum" else 0
+                output = replace(walk, function=function, dtype=dtype, input=lane, q=q, half_life=half_life)
                 if rule.scalar and draw(st.integers(0, 3)) == 0:
                     by = draw(st.sampled_from(range(LIST)))
                     output = replace(output, by=by, dtype=by_type(TYPES[by], dtype))

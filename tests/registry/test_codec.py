@@ -90,11 +90,17 @@ def test_any_aggregate_comes_back(windows, offset, limit, default):
     assert differing(snapshot_of(group).group("g"), group) == []
 
 
+DECAYED = gn.decayed_sum("x", half_life="1d", windows=["30d"])
+
+
 def test_arguments_that_came_later_are_left_out_where_they_are_not_given():
     """So a document of an earlier release is read, and has the text that this release writes."""
-    group = gn.FeatureGroup("g", timestamp="at", features=[gn.sum("x"), gn.quantile("x", 0.9, by="c")])
-    plain, own = json.loads(encode(group))["features"]
+    group = gn.FeatureGroup(
+        "g", timestamp="at", features=[gn.sum("x"), gn.quantile("x", 0.9, by="c"), DECAYED]
+    )
+    plain, own, decayed = json.loads(encode(group))["features"]
     assert own.keys() - plain.keys() == {"q", "by"}
+    assert decayed.keys() - plain.keys() == {"half_life"}
     assert differing(snapshot_of(group).group("g"), group) == []
 
 

@@ -117,6 +117,9 @@ RULES: dict[str, Rule] = {
     "histogram": Rule("required", is_ordered, _COMPARABLE, _counts_type, "[]"),
     "quantile": Rule("required", _binary_number, _PLAIN, _FLOAT, "null"),
     "median": Rule("required", _binary_number, _PLAIN, _FLOAT, "null"),
+    "approx_n_distinct": Rule("required", is_ordered, _COMPARABLE, _INT, "0"),
+    "approx_quantile": Rule("required", _binary_number, _PLAIN, _FLOAT, "null"),
+    "decayed_sum": Rule("required", _binary_number, _PLAIN, _FLOAT, "null", needs_window=True),
     "any": Rule("required", lambda d: isinstance(d, pl.Boolean), "booleans", _always(pl.Boolean()), "null"),
     "all": Rule("required", lambda d: isinstance(d, pl.Boolean), "booleans", _always(pl.Boolean()), "null"),
     "time_since_last": Rule("optional", _any_type, _ALL, _DURATION, "null"),
@@ -125,7 +128,7 @@ RULES: dict[str, Rule] = {
 }
 """Every aggregate by its name."""
 
-QUANTILES = ("quantile",)
+QUANTILES = ("quantile", "approx_quantile")
 """Those with a `q`, which stands in their names."""
 
 
@@ -153,6 +156,8 @@ class Aggregate(Definition):
     k: int | None = None
     q: float | None = None
     """Of a quantile, in [0, 1]."""
+    half_life: int | None = None
+    """Microseconds in which a value loses half its weight, positive."""
     ddof: int | None = None
     nulls: Literal["skip", "keep"] = "skip"
     distinct: bool = False
@@ -193,6 +198,7 @@ class Aggregate(Definition):
         _whole(self.limit, "limit", 1, problems)
         _whole(self.k, "k", 1, problems)
         q = _quantile(self.q, problems) if self.function in QUANTILES else None
+        half_life = _half_life(self.half_life, problems) if self.function == "decayed_sum" else None
         if self.ddof not in (None, 0, 1):
             problems.add(f"ddof must be 0 or 1, found {self.ddof!r}", at="ddof")
         if self.nulls not in ("skip", "keep"):
@@ -203,7 +209,7 @@ class Aggregate(Definition):
                 at="include_request",
                 hint="the request's own row is at t, outside a window that ends before t",
             )
-        put(self, windows=tuple(w for w in windows if w), offset=offset, q=q)
+        put(self, windows=tuple(w for w in windows if w), offset=offset, q=q, half_life=half_life)
         problems.done()
 
     @property
@@ -254,6 +260,21 @@ def _quantile(value: Any, problems: Problems) -> float | None:
     else:
         problems.add(f"`q` must be a number from 0 to 1, found {value!r}", at="q")
     return None
+
+
+def _half_life(value: Any, problems: Problems) -> int | None:
+    if value is None:
+        problems.add(
+            "a decayed sum needs its `half_life`",
+            at="half_life",
+            hint='such as gn.decayed_sum("x", half_life="1d", windows=["30d"])',
+        )
+        return None
+    length: int | None = problems.attempt(duration, value, at="half_life")
+    if length is not None and length <= 0:
+        problems.add(f"the half-life `{value}` is not positive", at="half_life")
+        return None
+    return length
 
 
 def _digits(q: float) -> str:

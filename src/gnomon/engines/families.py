@@ -6,7 +6,7 @@ A *family* is the functions that share such a pass. Kernels of ranges and of tap
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -16,7 +16,19 @@ from numpy.typing import NDArray
 from gnomon.columns import NO_FLAGS, NO_WORDS, Flags, Words
 from gnomon.engines.results import Lists, Result
 from gnomon.engines.walks import Walk
-from gnomon.kernels import categories, decimals, distinct, extrema, moments, ordered, quantiles, sums
+from gnomon.kernels import (
+    buckets,
+    categories,
+    decay,
+    decimals,
+    distinct,
+    extrema,
+    hyperloglog,
+    moments,
+    ordered,
+    quantiles,
+    sums,
+)
 from gnomon.plan.layout import Output
 
 __all__ = ["FAMILY", "grouped", "categories_of"]
@@ -236,21 +248,58 @@ def _ends_of(sizes: Words) -> Words:
 
 
 def _quantiles(walk: Walk, tasks: Tasks) -> None:
+    ranked = walk.ranked(walk.code)
+    _several_quantiles(walk, tasks, quantiles.slide_quantiles, quantiles.replay_quantiles, ranked)
+
+
+def _approx_quantiles(walk: Walk, tasks: Tasks) -> None:
+    _several_quantiles(walk, tasks, buckets.slide_buckets, buckets.replay_buckets, ())
+
+
+def _several_quantiles(
+    walk: Walk, tasks: Tasks, slide: Callable[..., Any], replay: Callable[..., Any], ranked: Sequence[Words]
+) -> None:
+    """One pass for all of them."""
     lane = walk.view.lane
     assert lane is not None
-    code = walk.code
     here = np.arange(len(walk.at))
     out = np.empty((len(tasks), len(here)))
     ok = np.empty(len(here), np.uint8)
     walk.run(
-        quantiles.slide_quantiles,
-        quantiles.replay_quantiles,
-        (code, lane.floats, *walk.ranked(code)),
+        slide,
+        replay,
+        (walk.code, lane.floats, *ranked),
         (here, np.array([task.q for task in tasks]), walk.xcode, walk.xok, out, ok),
     )
     for values, result in zip(out, tasks.values(), strict=True):
         result.values[walk.at] = values
         result.ok[walk.at] = ok
+
+
+def _sketches(walk: Walk, tasks: Tasks) -> None:
+    lane = walk.view.lane
+    assert lane is not None
+    for result in tasks.values():
+        walk.run(
+            hyperloglog.slide_hashes,
+            hyperloglog.replay_hashes,
+            (walk.take(walk.view.of(lane.hashes)),),
+            (walk.at, walk.own(lane.hashes), walk.xok, result.values),
+        )
+        result.ok[walk.at] = 1
+
+
+def _decayed(walk: Walk, tasks: Tasks) -> None:
+    lane, chunk = walk.view.lane, walk.view.chunk
+    assert lane is not None
+    time = walk.take(chunk.time[walk.view.local])
+    for task, result in tasks.items():
+        walk.run(
+            decay.slide_decayed,
+            decay.replay_decayed,
+            (walk.code, lane.floats, time, chunk.q_t, task.half_life),
+            (walk.at, walk.xcode, walk.xok, result.values, result.ok),
+        )
 
 
 def _truths(walk: Walk, tasks: Tasks) -> None:
@@ -288,6 +337,9 @@ FAMILY: dict[str, Callable[[Walk, Tasks], None]] = {
     "histogram": _histograms,
     "quantile": _quantiles,
     "median": _quantiles,
+    "approx_n_distinct": _sketches,
+    "approx_quantile": _approx_quantiles,
+    "decayed_sum": _decayed,
     "any": _truths,
     "all": _truths,
     "time_since_last": _times,

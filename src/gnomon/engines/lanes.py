@@ -14,6 +14,7 @@ import polars as pl
 
 from gnomon import columns
 from gnomon.columns import Flags, Halves, Words
+from gnomon.kernels.hashing import byte_hashes, wide_hashes, word_hashes
 from gnomon.kernels.limbs import INT_GRID, grid
 from gnomon.kernels.words import float_codes
 
@@ -84,6 +85,22 @@ class Lane:
         value = pl.col("v")
         alike = pl.when(value == 0).then(0.0).when(value.is_nan()).then(float("nan")).otherwise(value)
         return self.column.to_frame("v").select(alike.cast(self.column.dtype)).to_series()
+
+    @cached_property
+    def hashes(self) -> Words:
+        """The hash of each value; equal values have one. Whatever where there is none."""
+        kind = columns.kind_of(self.column.dtype)
+        if kind == "wide":
+            found: Words = wide_hashes(*self.halves)
+        elif kind == "bytes":
+            # Of each value once: there are usually few.
+            each = byte_hashes(*columns.to_bytes(self.column.gather(self.sample)))
+            found = each[self.distinct[0]]
+        else:
+            found = word_hashes(
+                np.where(self.code == _NEGATIVE_ZERO, 0, self.code) if self.floats else self.code
+            )
+        return found
 
     @cached_property
     def grid(self) -> tuple[int, int]:

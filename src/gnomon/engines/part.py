@@ -29,7 +29,7 @@ from gnomon.types import dtype_text
 
 _SMALL = 20_000
 """Rows and queries that are not worth a second thread."""
-_BY_VALUE = frozenset("sum mean var std min max median quantile any all".split())
+_BY_VALUE = frozenset("sum mean var std min max median quantile approx_quantile decayed_sum any all".split())
 _BY_EQUALITY = frozenset("n_distinct mode top_k histogram".split())
 
 
@@ -232,6 +232,8 @@ def _warm(lanes: dict[int, Lane], tasks: dict[Output, Result]) -> None:
             _ = lane.grid
         if task.function in _BY_EQUALITY or task.distinct:
             _ = lane.sample
+        if task.function == "approx_n_distinct":
+            _ = lane.hashes
 
 
 def _column(

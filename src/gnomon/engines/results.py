@@ -20,7 +20,7 @@ SELECTIONS = frozenset({"min", "max", "first", "last", "mode", "column"})
 """Functions whose value is the value of one row."""
 LISTS = frozenset({"first_k", "last_k", "top_k", "histogram"})
 """Functions whose value is a list."""
-_REALS = frozenset({"mean", "var", "std", "median", "quantile"})
+_REALS = frozenset({"mean", "var", "std", "median", "quantile", "approx_quantile", "decayed_sum"})
 _BY_EQUALITY = frozenset({"mode", "top_k", "histogram"})
 """Functions whose values stand for all that are equal to them."""
 

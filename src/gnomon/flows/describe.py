@@ -259,6 +259,7 @@ def _aggregate(given: Aggregate, when: str) -> str:
     details = [
         f"k={given.k}" if given.k is not None else "",
         f"q={given.q:g}" if given.q is not None else "",
+        f"half_life={show_duration(given.half_life)}" if given.half_life is not None else "",
         f"ddof={given.ddof}" if given.ddof is not None else "",
     ]
     details += ["distinct" if given.distinct else "", "nulls kept" if given.nulls == "keep" else ""]

@@ -38,6 +38,8 @@ def _arguments(layout: Layout, output: Output) -> list[str]:
         arguments.append(f"k={output.k}")
     if output.function in QUANTILES:
         arguments.append(f"q={output.q:g}")
+    if output.half_life:
+        arguments.append(f"half_life={show_duration(output.half_life)}")
     if output.function in ("var", "std"):
         arguments.append(f"ddof={output.ddof}")
     if output.distinct:

@@ -11,8 +11,8 @@ once (`gnomon.online.program`), so that features that look at the same rows shar
     features     [F, 4] function (of `gnomon.kernels.folds`), slot, parameter, distinct
 
 A *view* is one choice of a key's rows, a *walk* one choice of window over it; each begins where the one
-before it ends. −1 is no lane, no window, no limit, no max_age. The parameter is k, ddof, scale, or the bits of
-a quantile's q.
+before it ends. −1 is no lane, no window, no limit, no max_age. The parameter is k, ddof, scale, half-life, or the
+bits of a quantile's q.
 
 The result is int64[3F + 2, K]: for each slot the word of the value (the bits of a float); then for each slot
 a second word; then for each slot status | ok << 8; then event_time (MIN for none) and the error of each key.
@@ -41,8 +41,8 @@ STATE, MAX_AGE, LAYOUT, LANES, VIEWS, WALKS, FEATURES, HEAD = 0, 1, 2, 3, 4, 5, 
 NOT_FOUND, EXPIRED, NULL, PRESENT, NOT_READY, ERROR = 0, 1, 2, 3, 4, 5
 
 # Rows of `work` beside those of `folds`: what is visible of the key; a window's positions; what goes by category.
-_EVERY, _SEEN, _CHOSEN, _BY_CODE, _BY_ORDER, _BY_ENDS, _OF_ONE = range(folds.WORK, folds.WORK + 7)
-_WORK = folds.WORK + 7
+_SEEN, _CHOSEN, _BY_CODE, _BY_ORDER, _BY_ENDS, _OF_ONE = range(folds.WORK, folds.WORK + 6)
+_WORK = folds.WORK + 6
 
 
 @inline
@@ -143,7 +143,7 @@ def answer(words, offsets, t, lag, program, request, request_bytes, lists, resul
     height = 0 if program[STATE] else _most_rows(words, offsets) + 1
     work = np.empty((_WORK, height), np.int64)
     for i in range(height):
-        work[_EVERY, i] = i
+        work[folds.EVERY, i] = i
     scratch = np.empty(folds.SCRATCH, np.int64)
     made = np.empty((features, 3), np.int64)
     used_lines = np.zeros(1, np.int64)
@@ -282,7 +282,7 @@ def _fold_windows(
             if limit >= 0 and by < 0:
                 first = max(first, last - (limit - 1 if with_own else limit))
             c = last - first
-            idx = work[_EVERY, first:last]
+            idx = work[folds.EVERY, first:last]
             if with_own:
                 for j in range(c):
                     chosen[j] = first + j
@@ -314,6 +314,7 @@ def _codes(
     lanes.codes(
         words, octets, places, kinds[lane], lane, n, work[folds.PICKED], m, count, request, request_bytes, k, needs,
         work[folds.HIGH], work[folds.LOW], work[folds.ORDER], work[folds.SPARE], work[folds.CODE], equal,
+        work[folds.HASHES],
     )  # fmt: skip
 
 

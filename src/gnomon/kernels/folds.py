@@ -7,20 +7,33 @@ from __future__ import annotations
 
 import numpy as np
 
-from gnomon.kernels import categories, decimals, distinct, extrema, lanes, moments, ordered, quantiles, sums
+from gnomon.kernels import (
+    buckets,
+    categories,
+    decay,
+    decimals,
+    distinct,
+    extrema,
+    hyperloglog,
+    lanes,
+    moments,
+    ordered,
+    quantiles,
+    sums,
+)
 from gnomon.kernels._jit import inline, njit
 
 __all__ = ["fold", "put_entry"]
 
 COUNT, SUM, MEAN, VAR, STD, MIN, MAX, FIRST, LAST, FIRST_K, LAST_K = 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10
 N_DISTINCT, QUANTILE, ANY, ALL, SINCE_FIRST, SINCE_LAST, RATE, COLUMN = 11, 12, 13, 14, 15, 16, 17, 18
-MODE, TOP_K, HISTOGRAM = 19, 20, 21
+MODE, TOP_K, HISTOGRAM, APPROX_N_DISTINCT, APPROX_QUANTILE, DECAYED_SUM = 19, 20, 21, 22, 23, 24
 
-SCRATCH = max(sums.SUM_SCRATCH, moments.MOMENT_SCRATCH, decimals.DECIMAL_SCRATCH)
+SCRATCH = max(sums.SUM_SCRATCH, moments.MOMENT_SCRATCH, decimals.DECIMAL_SCRATCH, hyperloglog.SKETCH_SCRATCH)
 """Words of scratch that do not grow with the rows."""
 
 # Rows of `work`: arrays with one word a row of the key, and one for the request's own.
-TIMES, PICKED, CODE, EQUAL, HIGH, LOW, ORDER, SPARE, TABLE = 0, 1, 2, 3, 4, 5, 6, 7, 8
+TIMES, PICKED, EVERY, CODE, EQUAL, HASHES, HIGH, LOW, ORDER, SPARE, TABLE = 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10
 WORK = TABLE + 4
 """The hash table of n_distinct needs up to 4 words a row."""
 
@@ -49,8 +62,9 @@ def fold(
     """Write the word, second word and ok of features `first … last − 1` over the positions `idx[:c]` to `made`.
 
     functions: int64[F, 4], as `gnomon.kernels.answer` has them · kind, lane, keep_nulls: of the values
-    work: int64[WORK, rows + 1 or more], of which TIMES, PICKED and the codes are filled · scratch: int64[SCRATCH]
-    lists: int64[·, 2], of which `used_lines[0]` are taken · made: int64[last − first or more, 3]
+    work: int64[WORK, rows + 1 or more], of which TIMES, PICKED, EVERY (0, 1, 2, …) and the codes are filled
+    scratch: int64[SCRATCH] · lists: int64[·, 2], of which `used_lines[0]` are taken
+    made: int64[last − first or more, 3]
     """
     code, equal, order, spare = work[CODE], work[EQUAL], work[ORDER], work[SPARE]
     table = work[TABLE:].reshape(-1)
@@ -129,11 +143,21 @@ def fold(
                         put_entry(lists, put, a, b, count[j], 0, 1)
                         put += ENTRY
                 used_lines[0] = put
-        elif function == QUANTILE:
+        elif function == QUANTILE or function == APPROX_QUANTILE:
             real = scratch[:2].view(np.float64)
             real[1] = np.int64(parameter).view(np.float64)
-            quantiles.fold_quantiles(code, kind == lanes.FLOAT, idx, c, real[1:2], order, real[:1])
+            if function == QUANTILE:
+                quantiles.fold_quantiles(code, kind == lanes.FLOAT, idx, c, real[1:2], order, real[:1])
+            else:
+                buckets.fold_buckets(code, kind == lanes.FLOAT, idx, c, real[1:2], order, real[:1])
             word = np.float64(real[0]).view(np.int64)
+        elif function == APPROX_N_DISTINCT:
+            word, ok = hyperloglog.fold_hashes(work[HASHES], idx, c, scratch), 1
+        elif function == DECAYED_SUM:
+            word, ok = decay.fold_decayed(
+                code, kind == lanes.FLOAT, work[TIMES], work[PICKED], t, parameter, idx, c, m, work[EVERY], spare,
+                scratch,
+            )  # fmt: skip
         elif function == ANY or function == ALL:
             some, all_of_them = extrema.fold_any_all(code, idx, c)
             word = np.int64(some if function == ANY else all_of_them)

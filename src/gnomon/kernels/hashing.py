@@ -21,7 +21,19 @@ from numpy.typing import NDArray
 
 from gnomon.kernels._jit import inline, njit
 
-__all__ = ["absorb_bytes", "absorb_words", "finish", "start", "with_ordinals"]
+__all__ = [
+    "absorb_bytes",
+    "absorb_words",
+    "byte_hashes",
+    "finish",
+    "hash_bytes",
+    "hash_wide",
+    "hash_word",
+    "start",
+    "wide_hashes",
+    "with_ordinals",
+    "word_hashes",
+]
 
 # What a block is, in its second word. Stored ids depend on these numbers.
 _NULL = np.uint64(1)
@@ -102,6 +114,19 @@ def _last_bytes(data, at, end):
     return word
 
 
+@inline
+def _mixed_bytes(a, b, data, at, end):
+    """data[at : end] into the state."""
+    a, b = _mixed(a, b, end - at, _BYTES)
+    while end - at >= _SIXTEEN:
+        a, b = _mixed(a, b, _eight_bytes(data, at), _eight_bytes(data, at + _EIGHT))
+        at += _SIXTEEN
+    if at < end:
+        high = _last_bytes(data, at + _EIGHT, end) if end - at > _EIGHT else _ZERO
+        a, b = _mixed(a, b, _last_bytes(data, at, end), high)
+    return a, b
+
+
 def start(n: int) -> tuple[NDArray[np.uint64], NDArray[np.uint64]]:
     """Return the state of `n` rows before their first column."""
     return np.zeros(n, np.uint64), np.zeros(n, np.uint64)
@@ -138,16 +163,7 @@ def absorb_bytes(
         if not valid[i]:
             h1[i], h2[i] = _mixed(h1[i], h2[i], _ZERO, _NULL)
             continue
-        at = np.uint64(offsets[i])
-        end = np.uint64(offsets[i + 1])
-        a, b = _mixed(h1[i], h2[i], end - at, _BYTES)
-        while end - at >= _SIXTEEN:
-            a, b = _mixed(a, b, _eight_bytes(data, at), _eight_bytes(data, at + _EIGHT))
-            at += _SIXTEEN
-        if at < end:
-            high = _last_bytes(data, at + _EIGHT, end) if end - at > _EIGHT else _ZERO
-            a, b = _mixed(a, b, _last_bytes(data, at, end), high)
-        h1[i], h2[i] = a, b
+        h1[i], h2[i] = _mixed_bytes(h1[i], h2[i], data, np.uint64(offsets[i]), np.uint64(offsets[i + 1]))
 
 
 @njit
@@ -155,6 +171,58 @@ def finish(h1: NDArray[np.uint64], h2: NDArray[np.uint64]) -> None:
     """Turn states into hashes, in place, after the last column."""
     for i in range(len(h1)):
         h1[i], h2[i] = _finished(h1[i], h2[i])
+
+
+# --- hashes of single values: the first half of the hash of a row that has this value alone ---------------
+
+
+@inline
+def hash_word(word):
+    """An 8-byte value → its hash, int64."""
+    a, b = _mixed(_ZERO, _ZERO, np.uint64(word), _WORD)
+    return np.int64(_finished(a, b)[0])
+
+
+@inline
+def hash_wide(high, low):
+    """A 16-byte value in two words → its hash, int64."""
+    a, b = _mixed(_ZERO, _ZERO, np.uint64(high), _WORD)
+    a, b = _mixed(a, b, np.uint64(low), _WORD)
+    return np.int64(_finished(a, b)[0])
+
+
+@inline
+def hash_bytes(data, first, length):
+    """data[first : first + length] → its hash, int64."""
+    a, b = _mixed_bytes(_ZERO, _ZERO, data, np.uint64(first), np.uint64(first + length))
+    return np.int64(_finished(a, b)[0])
+
+
+@njit
+def word_hashes(words: NDArray[np.int64]) -> NDArray[np.int64]:
+    """The hashes of a column of 8-byte values, [n]."""
+    found = np.empty(len(words), np.int64)
+    for i in range(len(words)):
+        found[i] = hash_word(words[i])
+    return found
+
+
+@njit
+def wide_hashes(high: NDArray[np.int64], low: NDArray[np.uint64]) -> NDArray[np.int64]:
+    """The hashes of a column of 16-byte values in two halves, [n]."""
+    found = np.empty(len(high), np.int64)
+    for i in range(len(high)):
+        found[i] = hash_wide(high[i], low[i])
+    return found
+
+
+@njit
+def byte_hashes(offsets: NDArray[np.int64], data: NDArray[np.uint8]) -> NDArray[np.int64]:
+    """The hashes of a column of byte strings, [n]."""
+    found = np.empty(len(offsets) - 1, np.int64)
+    for i in range(len(offsets) - 1):
+        found[i] = hash_bytes(data, offsets[i], offsets[i + 1] - offsets[i])
+    return found
 
 
 def with_ordinals(h1: NDArray[np.uint64], h2: NDArray[np.uint64]) -> None:

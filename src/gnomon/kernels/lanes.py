@@ -12,14 +12,15 @@ import numpy as np
 
 from gnomon.kernels import rows
 from gnomon.kernels._jit import inline, njit
+from gnomon.kernels.hashing import hash_bytes, hash_wide, hash_word
 from gnomon.kernels.words import code_float, float_code
 
 __all__ = ["codes", "is_valid", "pair", "value", "value_alike"]
 
 WORD, FLOAT, WIDE, BYTES = 0, 1, 2, 3
 
-NEEDS_CODES, NEEDS_RANKS, NEEDS_EQUAL = 1, 2, 4
-"""Codes of the values; codes that order wide values or bytes; codes by which −0.0 equals 0.0."""
+NEEDS_CODES, NEEDS_RANKS, NEEDS_EQUAL, NEEDS_HASHES = 1, 2, 4, 8
+"""Codes of the values; codes that order wide values or bytes; codes by which −0.0 equals 0.0; hashes."""
 
 _NEGATIVE_ZERO = -1  # the code of −0.0
 
@@ -121,12 +122,13 @@ def _rank(kind, octets, request_bytes, at, size, own, count, order, spare, code)
 @njit
 def codes(
     words, octets, places, kind, lane, n, picked, m, count, request, request_bytes, k, needs,
-    high, low, order, spare, code, equal,
+    high, low, order, spare, code, equal, hashes,
 ):  # fmt: skip
     """Write the codes of the values at positions 0 … count − 1.
 
     `high` and `low` become the two words of wide values and bytes, `code` the codes, `equal` those by which
-    equal values are alike, as far as `needs` says. Where there is no value they are whatever.
+    equal values are alike, `hashes` the hashes of the values, as far as `needs` says. Where there is no value
+    they are whatever.
     """
     for j in range(count):
         if j < m:
@@ -143,4 +145,18 @@ def codes(
         _rank(kind, octets, request_bytes, high, low, m, count, order, spare, code)
     if needs & NEEDS_EQUAL:
         for j in range(count):
-            equal[j] = np.int64(0) if kind == FLOAT and code[j] == _NEGATIVE_ZERO else code[j]
+            equal[j] = _alike(kind, code[j])
+    if needs & NEEDS_HASHES:
+        for j in range(count):
+            if kind == BYTES:
+                hashes[j] = hash_bytes(octets if j < m else request_bytes, high[j], low[j])
+            elif kind == WIDE:
+                hashes[j] = hash_wide(high[j], low[j])
+            else:
+                hashes[j] = hash_word(_alike(kind, code[j]))
+
+
+@inline
+def _alike(kind, code):
+    """The code of a word or float by which both zeros are 0.0."""
+    return np.int64(0) if kind == FLOAT and code == _NEGATIVE_ZERO else code

@@ -18,11 +18,11 @@ from gnomon.kernels import active
 from gnomon.kernels._jit import inline, njit
 from gnomon.kernels.words import NAN_CODE, code_float
 
-__all__ = ["fold_quantiles", "replay_quantiles", "slide_quantiles"]
+__all__ = ["between", "fold_quantiles", "place", "quantiles_of", "replay_quantiles", "slide_quantiles"]
 
 
 @inline
-def _place(q, n):
+def place(q, n):
     """Return `(⌊h⌋, f)` of quantile `q` among `n` values."""
     h = q * np.float64(n - 1)
     k = np.int64(np.floor(h))
@@ -35,7 +35,7 @@ def _value(c, floats):
 
 
 @inline
-def _between(a, b, f):
+def between(a, b, f):
     """Return the value at the fraction `f` of the way from `a` to `b`."""
     if f == 0.0 or a == b:
         return a
@@ -71,12 +71,12 @@ def _finish(words, base, counts, order, code, floats, qs, i, at, xcode, xok, out
         if n == 0:
             out[w, at[i]] = 0.0
             continue
-        k, f = _place(qs[w], n)
+        k, f = place(qs[w], n)
         a = _value(_smallest(words, base, counts, order, code, k, own_counts, own_code), floats)
         b = a
         if f != 0.0:
             b = _value(_smallest(words, base, counts, order, code, k + 1, own_counts, own_code), floats)
-        out[w, at[i]] = _between(a, b, f)
+        out[w, at[i]] = between(a, b, f)
 
 
 @njit
@@ -159,19 +159,13 @@ def _select(x, m, k):
 
 
 @njit
-def fold_quantiles(code, floats, idx, m, qs, scratch, out):
-    """Write the quantiles `qs` of the codes at `idx[:m]` to `out[:w]`; return whether there was any row.
-
-    Shape:  scratch int64[m] or longer. The request's own row is one more position.
-    Cost:   O(m·w) as expected.
-    """
-    for j in range(m):
-        scratch[j] = code[idx[j]]
+def quantiles_of(scratch, m, floats, qs, out):
+    """Write the quantiles `qs` of the codes `scratch[:m]`, which lose their order; return whether there is any."""
     for w in range(qs.size):
         if m == 0:
             out[w] = 0.0
             continue
-        k, f = _place(qs[w], m)
+        k, f = place(qs[w], m)
         _select(scratch, m, k)
         a = _value(scratch[k], floats)
         b = a
@@ -180,5 +174,17 @@ def fold_quantiles(code, floats, idx, m, qs, scratch, out):
             for j in range(k + 2, m):
                 after = min(after, scratch[j])
             b = _value(after, floats)
-        out[w] = _between(a, b, f)
+        out[w] = between(a, b, f)
     return m > 0
+
+
+@njit
+def fold_quantiles(code, floats, idx, m, qs, scratch, out):
+    """Write the quantiles `qs` of the codes at `idx[:m]` to `out[:w]`; return whether there was any row.
+
+    Shape:  scratch int64[m] or longer. The request's own row is one more position.
+    Cost:   O(m·w) as expected.
+    """
+    for j in range(m):
+        scratch[j] = code[idx[j]]
+    return quantiles_of(scratch, m, floats, qs, out)

@@ -12,6 +12,7 @@ import numpy as np
 import polars as pl
 
 from gnomon.columns import Kind
+from gnomon.define.aggregate import QUANTILES
 from gnomon.kernels import answer as kernel
 from gnomon.kernels import folds, lanes
 from gnomon.online.arrays import NO_BYTES, Bytes, Column, Int64s, VarColumn
@@ -42,6 +43,9 @@ _FUNCTIONS = {
     "histogram": folds.HISTOGRAM,
     "quantile": folds.QUANTILE,
     "median": folds.QUANTILE,
+    "approx_n_distinct": folds.APPROX_N_DISTINCT,
+    "approx_quantile": folds.APPROX_QUANTILE,
+    "decayed_sum": folds.DECAYED_SUM,
     "any": folds.ANY,
     "all": folds.ALL,
     "time_since_first": folds.SINCE_FIRST,
@@ -53,7 +57,7 @@ _TYPES = {"word": lanes.WORD, "float": lanes.FLOAT, "wide": lanes.WIDE, "bytes":
 _ENDS = ("first_k", "last_k")
 _COUNTED = ("mode", "top_k", "histogram")
 _LISTS = (*_ENDS, "top_k")
-_REAL = ("mean", "var", "std", "median", "quantile", "rate")
+_REAL = ("mean", "var", "std", "median", "quantile", "approx_quantile", "decayed_sum", "rate")
 _SELECTED = ("min", "max", "first", "last", "mode", "column", *_LISTS)
 _BY_PLACE = ("count", "rate", "first", "last", "time_since_first", "time_since_last", "column")
 """Functions that need no codes of the values."""
@@ -161,7 +165,9 @@ def _needs(output: Output, layout: Layout) -> int:
     needs = lanes.NEEDS_CODES
     if function == "n_distinct" or function in _COUNTED or function in _ENDS:
         needs |= lanes.NEEDS_EQUAL
-    if layout.lanes[output.input].kind in ("wide", "bytes") and function not in ("sum", "mean"):
+    if function == "approx_n_distinct":
+        needs |= lanes.NEEDS_HASHES
+    elif layout.lanes[output.input].kind in ("wide", "bytes") and function not in ("sum", "mean"):
         needs |= lanes.NEEDS_RANKS
     return needs
 
@@ -171,8 +177,10 @@ def _parameter(output: Output, types: Sequence[pl.DataType]) -> int:
         return output.k
     if output.function in ("var", "std"):
         return output.ddof
-    if output.function in ("quantile", "median"):
+    if output.function in (*QUANTILES, "median"):
         return int(np.float64(output.q).view(np.int64))
+    if output.function == "decayed_sum":
+        return output.half_life
     dtype = types[output.input] if output.input != NONE else None
     return dtype.scale or 0 if isinstance(dtype, pl.Decimal) else 0
 

@@ -72,6 +72,8 @@ class Output:
     keep_nulls: bool = False
     k: int = 1
     q: float = 0.5
+    half_life: int = 0
+    """Microseconds, of decayed sums."""
     ddof: int = 1
     distinct: bool = False
     include_request: bool = False
@@ -373,6 +375,7 @@ def _aggregate_outputs(
             keep_nulls=aggregate.nulls == "keep",
             k=aggregate.k or 1,
             q=0.5 if aggregate.q is None else aggregate.q,
+            half_life=aggregate.half_life or 0,
             ddof=1 if aggregate.ddof is None else aggregate.ddof,
             distinct=aggregate.distinct,
             include_request=aggregate.include_request,

@@ -111,6 +111,7 @@ class _Aggregate(_Strict, frozen=True, kw_only=True, omit_defaults=True, tag_fie
     distinct: bool
     # Left out where they have their default, so that documents of before they were there keep their text.
     q: float | None = None
+    half_life: int | None = None
     by: str | None = None
 
 
@@ -305,6 +306,7 @@ def _encode_aggregate(feature: Aggregate, at: str) -> _Aggregate:
         nulls=feature.nulls,
         distinct=feature.distinct,
         q=feature.q,
+        half_life=feature.half_life,
         by=feature.by,
     )
 

@@ -81,7 +81,7 @@ EFFECTS: dict[str, dict[str, Effect]] = {
     "aggregate": dict.fromkeys(
         (
             *("function", "column", "expr", "windows", "where", "by", "limit", "offset", "default"),
-            *("include_request", "k", "q", "ddof", "nulls", "distinct"),
+            *("include_request", "k", "q", "half_life", "ddof", "nulls", "distinct"),
         ),
         "meaning",
     ),
@@ -90,7 +90,7 @@ EFFECTS: dict[str, dict[str, Effect]] = {
 }  # fmt: skip
 """The effect of each property that is compared as a whole; the others have functions of their own below."""
 
-_DURATIONS = frozenset({"max_age", "settling_delay", "lag", "offset", "lateness"})
+_DURATIONS = frozenset({"half_life", "max_age", "settling_delay", "lag", "offset", "lateness"})
 
 
 @dataclass(frozen=True, slots=True)

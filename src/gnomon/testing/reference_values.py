@@ -1,6 +1,7 @@
 """Aggregates in plain Python: the values of the rows in a window → the feature's value (SEMANTICS §4).
 
-Numbers are `Fraction`s until the one rounding, and Python rounds correctly. Nothing is taken from `kernels/`.
+Numbers are `Fraction`s until the one rounding, and Python rounds correctly. Nothing is computed by `kernels/`: even
+its power function, which SEMANTICS leaves to us, is run by Python here.
 """
 
 from __future__ import annotations
@@ -14,6 +15,8 @@ from fractions import Fraction
 from typing import Any, TypeVar
 
 from gnomon.define.aggregate import Aggregate, Window
+from gnomon.kernels.decay import weight
+from gnomon.testing import reference_sketches
 
 
 class Overflow:
@@ -28,6 +31,8 @@ OVERFLOW = Overflow()
 _INT64 = range(-(2**63), 2**63)
 _DIGITS = 38
 _EXACT = Context(prec=200)
+_weight = getattr(weight, "py_func", weight)
+"""The power function of decayed sums, not compiled."""
 
 
 @dataclass(frozen=True)
@@ -285,6 +290,35 @@ def _n_distinct(items: Sequence[Item], asked: Asked) -> int:
     return len({_identity(v) for v in _values(items)})
 
 
+# ---------------------------------------------------------------------------------- approximate, decayed
+
+
+def _approx_n_distinct(items: Sequence[Item], asked: Asked) -> int:
+    return reference_sketches.n_distinct(_values(items))
+
+
+def _approx_quantile(items: Sequence[Item], asked: Asked) -> float | None:
+    assert asked.aggregate.q is not None
+    rounded_values = [reference_sketches.middle(float(v)) for v in _values(items)]
+    return _interpolated(rounded_values, asked.aggregate.q)
+
+
+def _decayed_sum(items: Sequence[Item], asked: Asked) -> float | Overflow | None:
+    """Terms that are rounded each, and their exact sum rounded once."""
+    half_life = asked.aggregate.half_life
+    assert half_life is not None
+    if not items:
+        return None
+    return _float_sum([_decayed(float(item.value), asked.t - item.time, half_life) for item in items])
+
+
+def _decayed(value: float, age: int, half_life: int) -> float:
+    if not math.isfinite(value):
+        return value
+    m, n = _weight(age, half_life)
+    return math.ldexp(value * float(m), -n)
+
+
 def _any(items: Sequence[Item], asked: Asked) -> bool | None:
     return any(_values(items)) if items else None
 
@@ -319,6 +353,9 @@ _FUNCTIONS: dict[str, Callable[[Sequence[Item], Asked], Any]] = {
     "histogram": _histogram,
     "quantile": _quantile,
     "median": _median,
+    "approx_n_distinct": _approx_n_distinct,
+    "approx_quantile": _approx_quantile,
+    "decayed_sum": _decayed_sum,
     "any": _any,
     "all": _all,
     "time_since_last": _time_since_last,

@@ -18,7 +18,7 @@ from typing import Any
 import polars as pl
 from hypothesis import strategies as st
 
-from gnomon.define.aggregate import RULES, Aggregate
+from gnomon.define.aggregate import QUANTILES, RULES, Aggregate
 from gnomon.define.entity import Entity
 from gnomon.define.feature import Feature
 from gnomon.define.group import FeatureGroup
@@ -169,7 +169,9 @@ def aggregates(
         given["nulls"] = draw(st.sampled_from(["skip", "keep"]))
     if function in ("first_k", "last_k", "top_k"):
         given["k"] = draw(st.integers(1, 3))
-    if function == "quantile":
+    if function == "decayed_sum":
+        given["half_life"] = draw(st.sampled_from(["1us", "1s", "7s", "1d"]))
+    if function in QUANTILES:
         given["q"] = draw(st.sampled_from([0, 0.1, 0.5, 0.9, 1]))
     if function in ("first_k", "last_k"):
         given["distinct"] = is_ordered(_TYPES.get(chosen or "", pl.Null())) and draw(st.booleans())
