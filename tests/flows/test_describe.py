@@ -43,7 +43,9 @@ weather = gn.FeatureGroup("weather", entity=place, timestamp="at", features=[gn.
 model = gn.FeatureService(
     "model", features=[clicks.renamed(prefix="other_", keys={"user": "friend"}), account]
 )
-clicks_service = gn.FeatureService("clicks", features=[clicks["home_1d"]], owner="ml")
+clicks_service = gn.FeatureService(
+    "clicks", features=[clicks["home_1d"], clicks["ms_mean_next_2d"]], owner="ml"
+)
 
 
 @pytest.fixture(scope="module")
@@ -60,6 +62,7 @@ def test_list_tells_each_object_in_a_few_words(snapshot):
     assert told["group", "clicks@1"] == "event group cached, 4 features, 1 label"
     assert told["group", "account@2"] == "state group cached, 1 feature"
     assert told["service", "model@1"] == "5 features"
+    assert told["service", "clicks@1"] == "1 feature, 1 label"
     assert [s.name for s in summaries(snapshot, "service")] == ["clicks@1", "model@1"]
 
 

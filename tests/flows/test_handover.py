@@ -60,6 +60,7 @@ def test_a_saved_set_splits_as_it_was_saved_and_in_other_ways(bare, asked):
     asked.save("set", split=HOW)
     kept = bare.dataset("set")
     assert kept.contents == asked.contents
+    assert "40 rows, 1 feature, 1 label, revision" in repr(kept)
     for name, part in asked.split(HOW).parts.items():
         assert kept.split()[name].to_polars().equals(part.to_polars())
     assert list(kept.split(gn.WalkForward(2)).parts) == ["train_1", "test_1", "train_2", "test_2"]

@@ -58,7 +58,10 @@ class Dataset(Handover):
 
     def __repr__(self) -> str:
         m = self.manifest
-        size = f"{counted(m.rows, 'row')}, {counted(len(m.features), 'feature')}"
+        features, labels = len(m.features), ""
+        if m.contents is not None and m.contents.labels:
+            features, labels = len(m.contents.features), f", {counted(len(m.contents.labels), 'label')}"
+        size = f"{counted(m.rows, 'row')}, {counted(features, 'feature')}{labels}"
         return f"Dataset({m.name!r}, {size}, revision {m.revision}, id {m.id})"
 
     @property
