@@ -11,6 +11,7 @@ from __future__ import annotations
 import importlib
 import json
 import socket
+import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -179,6 +180,11 @@ class Seaweed(Server):
 
     def __init__(self, folder: Path, binary: str) -> None:
         ports = {name: free_port() for name in _SEAWEED_PORTS}
+        self._binary = binary
+        self._shell = [
+            f"-{part}=127.0.0.1:{ports[f'{part}.port']}.{ports[f'{part}.port.grpc']}"
+            for part in ("master", "filer")
+        ]
         self.ports = tuple(ports.values())
         self.catalog = f"http://127.0.0.1:{ports['s3.port.iceberg']}"
         identity = {
@@ -208,6 +214,17 @@ class Seaweed(Server):
         for port in (self.port, *self.ports):
             for socket_file in Path("/tmp").glob(f"seaweedfs-*-{port}.sock"):
                 socket_file.unlink(missing_ok=True)
+
+    def run(self, command: str) -> None:
+        """Run a command of SeaweedFS's own shell."""
+        subprocess.run(
+            [self._binary, "-logdir=.", "shell", *self._shell],
+            input=command + "\n",
+            text=True,
+            check=True,
+            capture_output=True,
+            cwd=self.folder,
+        )
 
     @property
     def options(self) -> dict[str, str]:
@@ -254,3 +271,20 @@ def seaweed(seaweed_server: Seaweed) -> Bucket:
     )
     files.create_dir(name)
     return Bucket(f"s3://{name}", seaweed_server.options, seaweed_server.catalog)
+
+
+@pytest.fixture
+def lake(seaweed_server: Seaweed) -> dict[str, str]:
+    """What pyiceberg opens a REST catalog with that holds nothing; its tables lie in SeaweedFS."""
+    name = f"lake-{next(_buckets)}"
+    seaweed_server.run(f"s3tables.bucket -create -name {name} -account admin")
+    return {
+        "type": "rest",
+        "uri": seaweed_server.catalog,
+        "warehouse": f"s3://{name}/",
+        "credential": f"{_S3_KEY}:{_S3_SECRET}",
+        "s3.endpoint": seaweed_server.options["aws_endpoint_url"],
+        "s3.access-key-id": _S3_KEY,
+        "s3.secret-access-key": _S3_SECRET,
+        "s3.region": "us-east-1",
+    }
