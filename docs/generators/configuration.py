@@ -14,6 +14,8 @@ _MEANING = {
     "replica": "A local file that follows the registry, and answers while it is away. "
     "See [registry](../concepts/registry.md#on-a-server).",
     "offline": "Where the rows of cached groups are kept.",
+    "storage": "What opens the object stores that sources lie in: any option of theirs, such as `aws_region`. See "
+    "[sources](../how-to/sources.md#object-stores).",
     "offline_options": "What reaches an object store: endpoint, credentials, region. See "
     "[object stores](../how-to/object-stores.md).",
     "online": "Where the rows that answers need are kept.",
@@ -39,6 +41,7 @@ def page() -> str:
             default = defaults[name]
             shown = "not set" if default is None else f"`{default}`"
             rows.append([f"`[{section}]`", f"`{key}`", shown, _MEANING[name]])
+    rows.append([f"`[{config._STORAGE}]`", "an option", "not set", _MEANING["storage"]])
     schemes = [
         [
             f"`[{kind}]`",

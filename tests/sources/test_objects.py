@@ -58,7 +58,8 @@ def test_the_environment_opens_the_store_too(seaweed, opened, monkeypatch):
     put(seaweed, "a.csv", b"k\n1\n")
     pl.DataFrame({"k": [1]}).write_parquet(f"{seaweed.url}/b.parquet", storage_options=dict(seaweed.options))
     for name, text in seaweed.options.items():
-        monkeypatch.setenv(name.upper(), text)
+        if name != "aws_allow_http":  # an endpoint that says http:// means it
+            monkeypatch.setenv(name.upper(), text)
     assert opened("a.csv", storage={}).schema() == {"k": pl.Int64()}
     assert opened("b.parquet", storage={}).scan(["k"]).collect()["k"].to_list() == [1]
 

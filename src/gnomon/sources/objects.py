@@ -121,7 +121,9 @@ class ObjectPlace(Place):
     # ---- the store
 
     def polars_options(self) -> dict[str, str | int]:
-        return {"max_retries": _ATTEMPTS, **(self.options or {})}
+        # An endpoint that says http:// means it.
+        plain = {"aws_allow_http": "true"} if self._endpoint.startswith("http://") else {}
+        return {"max_retries": _ATTEMPTS, **plain, **(self.options or {})}
 
     def hint(self) -> str:
         return "no object's name begins so; the options of the store are in `[storage]` of gnomon.toml, or options="
@@ -130,13 +132,12 @@ class ObjectPlace(Place):
     def _system(self) -> Any:
         if self.scheme not in ("s3", "s3a"):
             return self._ask(lambda: fs.FileSystem.from_uri(self.location)[0])
-        endpoint = self._option("endpoint_url") or self._option("endpoint")
         given = {
             "access_key": self._option("access_key_id"),
             "secret_key": self._option("secret_access_key"),
             "session_token": self._option("session_token"),
             "region": self._option("region") or self._option("default_region"),
-            "endpoint_override": endpoint,
+            "endpoint_override": self._endpoint,
         }
         return fs.S3FileSystem(
             **{name: text for name, text in given.items() if text},
@@ -144,6 +145,10 @@ class ObjectPlace(Place):
             request_timeout=_ANSWER,
             retry_strategy=fs.AwsStandardS3RetryStrategy(max_attempts=_ATTEMPTS),
         )
+
+    @property
+    def _endpoint(self) -> str:
+        return self._option("endpoint_url") or self._option("endpoint") or ""
 
     def _option(self, name: str) -> str | None:
         lowered = {key.lower().removeprefix("aws_"): text for key, text in (self.options or {}).items()}
