@@ -112,7 +112,7 @@ class GnomonFive(OverFiveProfiles, Gnomon):
 
 
 class GnomonStored(AsOf):
-    """The same rows out of the store's own table, inserted beforehand."""
+    """The same rows out of the store's own table, inserted and optimized beforehand."""
 
     name = "gnomon"
 
@@ -128,6 +128,7 @@ class GnomonStored(AsOf):
         )
         self.store.apply([self.group])
         self.store.insert(self.group, pl.read_parquet(view.path))
+        self.store.optimize(self.group)
 
     def work(self) -> pa.Table:
         spine = pl.read_parquet(self.spine)

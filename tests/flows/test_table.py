@@ -110,9 +110,21 @@ def test_a_lost_table_reads_again_once_rows_are_inserted_again(store):
 
 def test_a_table_whose_writer_was_killed_before_its_note_gets_one_with_the_next_insert(store):
     store.insert(VISITS, [visit(1, T - HOUR)])
-    forget_filled(store.path, VISITS)
+    offline = store._project.offline
+    forget_filled(store.path, offline, VISITS)
     assert store.insert(VISITS, [visit(1, T - HOUR)]).accepted == 0
-    assert was_filled(store.path, VISITS)
+    assert was_filled(store.path, offline, VISITS)
+
+
+@pytest.mark.parametrize("lost", ["visits@1", ""])
+def test_a_lost_table_is_told_from_an_empty_one_by_every_project_that_shares_the_store(store, tmp_path, lost):
+    """Whoever has the store knows of a table that is gone; of a store that is gone whole, whoever inserted."""
+    store.insert(VISITS, [visit(1, T - HOUR)])
+    folder = store.path / ".gnomon" / "offline"
+    shutil.rmtree(folder / lost)
+    assert was_filled(store.path, store._project.offline, VISITS)
+    with gn.Store(offline=str(folder)) as other:
+        assert was_filled(other.path, other._project.offline, VISITS) == bool(lost)
 
 
 def test_a_new_version_of_a_group_whose_table_was_lost_begins_empty(store):

@@ -6,6 +6,7 @@ import os
 
 import pytest
 
+import gnomon as gn
 from gnomon.errors import Gone, UsageError
 from tests.flows.small import HOUR, PLAN, VISITS, T, plan, train, visit
 
@@ -35,6 +36,14 @@ def test_what_a_dataset_was_made_from_stays_and_is_told(optimized):
     (group,) = [g for g in report.groups if g.group == "visits@1"]
     assert group.kept == {"monday": 1}
     assert "kept for 1 dataset: `monday` (1)" in str(report)
+    assert optimized.dataset("monday").changed_sources() == {}
+
+
+def test_datasets_of_other_projects_that_share_the_store_are_known(optimized, tmp_path):
+    with gn.Store(offline=str(optimized.path / ".gnomon" / "offline")) as other:
+        other.apply([VISITS])
+        report = other.vacuum(older_than="0s")
+    assert [(g.files, g.kept) for g in report.groups] == [(1, {"monday": 1})]
     assert optimized.dataset("monday").changed_sources() == {}
 
 

@@ -164,6 +164,19 @@ class OfflineStore(ABC):
     def remove(self, table: str, files: Collection[str]) -> None:
         """Remove files that `unneeded` told. Versions that need them can no longer be read."""
 
+    # ---- notes
+
+    @abstractmethod
+    def write_note(self, name: str, text: str | None) -> None:
+        """Keep a small text beside the tables, for all who share them, in the place of an older one.
+
+        None removes it.
+        """
+
+    @abstractmethod
+    def notes(self, prefix: str = "") -> dict[str, str]:
+        """The notes whose names begin with `prefix`, by name, sorted."""
+
     # ---- whole tables
 
     @abstractmethod

@@ -22,6 +22,7 @@ from gnomon.flows.training import Computed, Question, row_hash
 from gnomon.time import show
 
 _FOLDER = "datasets"
+_PIN = "dataset-"
 _LONGEST = 128
 _NAME = re.compile(rf"[\w\-][\w.\- ]{{0,{_LONGEST - 1}}}")
 _DATA, _MANIFEST = "data.parquet", "dataset.json"
@@ -170,6 +171,8 @@ def save(
             at=str(folder),
             hint="a dataset never changes: choose another name",
         )
+    # First: a dataset that is killed on its way keeps some files for nobody, and not the other way round.
+    _pin(project, name, question, computed)
     base.mkdir(parents=True, exist_ok=True)
     draft = base / f".{name}.{os.getpid()}"
     shutil.rmtree(draft, ignore_errors=True)
@@ -201,6 +204,43 @@ def save(
             raise UsageError(f"dataset `{name}` exists already", at=str(folder)) from None
         raise Gone(f"dataset `{name}` could not be written: {error}", at=str(folder)) from None
     return Dataset(folder, manifest)
+
+
+class Pin(msgspec.Struct, frozen=True, kw_only=True):
+    """What a dataset was made from: a note of the offline store, so that a vacuum on any machine knows."""
+
+    name: str
+    project: str
+    tables: dict[str, list[str]]
+    """By group that keeps rows of its own: the etags of its table's files."""
+
+
+def _pin(project: Project, name: str, question: Question, computed: Computed) -> None:
+    cached = {job.layout.ref for job in question.request.jobs if job.layout.cached}
+    tables = {
+        ref: [part.etag for part in reading.parts]
+        for ref, reading in computed.readings.items()
+        if ref in cached and reading.parts
+    }
+    if tables:
+        pin = Pin(name=name, project=project.config.name, tables=tables)
+        # Dataset names are free text, those of notes are not; and two projects may use one store.
+        address = hashlib.sha256(f"{project.root}\0{name}".encode()).hexdigest()[:32]
+        project.offline.write_note(f"{_PIN}{address}", msgspec.json.encode(pin).decode())
+
+
+def pins(project: Project) -> dict[str, dict[str, set[str]]]:
+    """Group → saved dataset, of any project that shares the offline store → etags of what it was made from."""
+    found = [msgspec.json.decode(text, type=Pin) for text in project.offline.notes(_PIN).values()]
+    told = [(pin.name, ref, etags) for pin in found for ref, etags in pin.tables.items()]
+    # Releases before pins left manifests alone.
+    for name in list_datasets(project):
+        sources = open_dataset(project, name).manifest.sources
+        told += [(name, ref, list(parts.values())) for ref, parts in sources.items()]
+    groups: dict[str, dict[str, set[str]]] = {}
+    for name, ref, etags in told:
+        groups.setdefault(ref, {}).setdefault(name, set()).update(etags)
+    return groups
 
 
 def open_dataset(project: Project, name: str) -> Dataset:

@@ -66,7 +66,7 @@ def _empty(project: Project, group: FeatureGroup, removal: str) -> int | None:
         if any(c.note.get(_REMOVAL) == removal for c in offline.history(table)):
             return None
         # First: a group that is killed in between has its rows and no note, and not the other way round.
-        forget_filled(project.root, group)
+        forget_filled(project.root, offline, group)
         if version == NO_TABLE:
             return None
         columns = declared_columns(group) | dict.fromkeys(HASHES, pl.Int64())

@@ -162,7 +162,7 @@ def insert(project: Project, group: FeatureGroup, layout: Layout, frame: Any, de
             emit(Step("insert", group.ref, "commit"))
         if len(accepted) or len(held):
             # After the commit, and again when nothing was new: whoever wrote the rows may have been killed before it.
-            note_filled(project.root, group)
+            note_filled(project.root, project.offline, group)
         return Commit(
             group=group.ref,
             id=version,

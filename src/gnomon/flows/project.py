@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import getpass
 from collections.abc import Callable, Iterable
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
 
@@ -111,7 +111,9 @@ class Project:
         With the layout of a registered group, in the types that it was applied with; else as the source is now.
         """
         if group.source is None:
-            return TableReader(self.offline, group, filled=was_filled(self.root, group))
+            return TableReader(
+                self.offline, group, filled=partial(was_filled, self.root, self.offline, group)
+            )
         return open_source(
             group.source,
             self.root,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import polars as pl
@@ -48,24 +48,28 @@ def declared_columns(group: FeatureGroup) -> dict[str, DType]:
     return columns
 
 
-def was_filled(root: Path, group: FeatureGroup) -> bool:
-    """Whether rows were once committed to the group's table, by the note that `note_filled` left."""
-    return _note(root, group).exists()
+def was_filled(root: Path, offline: OfflineStore, group: FeatureGroup) -> bool:
+    """Whether rows were once committed to the group's table, by the notes that `note_filled` left."""
+    return _note(root, group).exists() or bool(offline.notes(_shared_note(group)))
 
 
-def note_filled(root: Path, group: FeatureGroup) -> None:
-    """Keep, beside the offline store, that the group's table has rows.
+def note_filled(root: Path, offline: OfflineStore, group: FeatureGroup) -> None:
+    """Keep that the group's table has rows: in the offline store, for all who share it, and in the project, should the
+    whole of the store be lost.
 
     Without it a table that was lost reads as one that never was: its features would be null, and nobody told.
     """
     note = _note(root, group)
+    if not offline.notes(_shared_note(group)):
+        offline.write_note(_shared_note(group), "rows were inserted")
     if not note.exists():
         note.parent.mkdir(parents=True, exist_ok=True)
         note.touch()
 
 
-def forget_filled(root: Path, group: FeatureGroup) -> None:
+def forget_filled(root: Path, offline: OfflineStore, group: FeatureGroup) -> None:
     """The group begins empty again."""
+    offline.write_note(_shared_note(group), None)
     _note(root, group).unlink(missing_ok=True)
 
 
@@ -73,15 +77,22 @@ def _note(root: Path, group: FeatureGroup) -> Path:
     return root / ".gnomon" / "filled" / table_name(group)
 
 
+def _shared_note(group: FeatureGroup) -> str:
+    # Closed, so that no name is the beginning of another.
+    return f"filled-{table_name(group)}-"
+
+
 class TableReader(SourceReader):
     """Reads a cached group's rows, and their hashes if asked for. Its parts are the table's files.
 
-    `filled`: whether the table must have rows. Reading raises Gone if it must and has none.
+    `filled`: tells whether the table must have rows; asked where it has none, and reading raises Gone then.
     """
 
     numbered = True
 
-    def __init__(self, offline: OfflineStore, group: FeatureGroup, *, filled: bool = False) -> None:
+    def __init__(
+        self, offline: OfflineStore, group: FeatureGroup, *, filled: Callable[[], bool] = lambda: False
+    ) -> None:
         self.offline = offline
         self.name = group.name
         self.table = table_name(group)
@@ -93,7 +104,7 @@ class TableReader(SourceReader):
 
     def parts(self) -> tuple[Part, ...]:
         found = self.offline.parts(self.table)
-        if self.filled and not found:
+        if not found and self.filled():
             raise Gone(
                 f"the table of group `{self.name}` is gone: rows were inserted, and `{self.table}` is not there",
                 at=repr(self.offline),

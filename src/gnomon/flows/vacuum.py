@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -93,7 +93,7 @@ def vacuum(
     """
     for group in groups:
         check_cached(group)
-    pins = _pins(project)
+    pins = dataset.pins(project)
     report = VacuumReport(dry_run=dry_run)
     for group in groups:
         table, pinned = table_name(group), pins.get(group.ref, {})
@@ -108,12 +108,3 @@ def vacuum(
         kept, broken = ({}, needed) if force else (needed, {})
         report.groups.append(Vacuumed(group.ref, len(files), sum(files.values()), kept, broken))
     return report
-
-
-def _pins(project: Project) -> Mapping[str, Mapping[str, set[str]]]:
-    """Group → saved dataset → the etags of the parts that it was made from."""
-    pins: dict[str, dict[str, set[str]]] = {}
-    for name in dataset.list_datasets(project):
-        for ref, parts in dataset.open_dataset(project, name).manifest.sources.items():
-            pins.setdefault(ref, {})[name] = set(parts.values())
-    return pins

@@ -30,6 +30,8 @@ T = TypeVar("T")
 
 _NOTE = "gnomon."
 """Before the names of notes, which stand in the log among others' entries."""
+_NOTES = "_notes"
+"""The folder beside the tables where notes of whole tables lie."""
 _EMPTIED = "emptied"
 """The note of a commit that took all rows out."""
 _SAFE = re.compile(r"[A-Za-z0-9_@\-]+")
@@ -300,6 +302,21 @@ class DeltaStore(OfflineStore):
     def remove(self, table: str, files: Collection[str]) -> None:
         with self._reaching(table, "vacuumed"):
             self.place.remove(self._named(table), files)
+
+    # ---- notes
+
+    def write_note(self, name: str, text: str | None) -> None:
+        with self._reaching("", "noted"):
+            if text is None:
+                self.place.remove(_NOTES, [self._named(name)])
+            else:
+                self.place.write(f"{_NOTES}/{self._named(name)}", text)
+
+    def notes(self, prefix: str = "") -> dict[str, str]:
+        with self._reaching("", "read"):
+            names = sorted(name for name in self.place.files(_NOTES) if name.startswith(prefix))
+            found = ((name, self.place.read(f"{_NOTES}/{name}")) for name in names if _SAFE.fullmatch(name))
+            return {name: text for name, text in found if text is not None}
 
     # ---- whole tables
 

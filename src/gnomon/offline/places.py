@@ -5,6 +5,7 @@ A place is told tables by name, and files by their names within a table, as Delt
 
 from __future__ import annotations
 
+import os
 import shutil
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping
@@ -61,6 +62,14 @@ class Place(ABC):
     def drop(self, table: str) -> None:
         """Remove a table with all its files; one that does not exist is ignored."""
 
+    @abstractmethod
+    def write(self, path: str, text: str) -> None:
+        """Write a small file, named from the place on, whole or not at all."""
+
+    @abstractmethod
+    def read(self, path: str) -> str | None:
+        """What `write` wrote; None if it is not there."""
+
     def file(self, table: str, name: str) -> str:
         return f"{self.uri(table)}/{name}"
 
@@ -102,6 +111,19 @@ class Folder(Place):
     def remove(self, table: str, files: Iterable[str]) -> None:
         for name in files:
             (self.path / table / name).unlink(missing_ok=True)
+
+    def write(self, path: str, text: str) -> None:
+        target = self.path / path
+        target.parent.mkdir(parents=True, exist_ok=True)
+        draft = target.with_name(f".{target.name}.{os.getpid()}")
+        draft.write_text(text, encoding="utf-8")
+        draft.replace(target)
+
+    def read(self, path: str) -> str | None:
+        try:
+            return (self.path / path).read_text(encoding="utf-8")
+        except FileNotFoundError:
+            return None
 
     def drop(self, table: str) -> None:
         shutil.rmtree(self.path / table, ignore_errors=True)

@@ -386,6 +386,22 @@ class OfflineStoreTests:
             with pytest.raises(Conflict):
                 store.empty(TABLE, COLUMNS, after=after)
 
+    # ---- notes
+
+    def test_notes_are_kept_beside_tables(self, open: Open) -> None:
+        store = open()
+        assert store.notes() == {}
+        store.write_note("a-1@x", "one")
+        store.write_note("a-2", "two é")
+        store.write_note("b", "")
+        store.write_note("a-2", "three")
+        assert open().notes("a-") == {"a-1@x": "one", "a-2": "three"}
+        assert open().notes() == {"a-1@x": "one", "a-2": "three", "b": ""}
+        store.write_note("a-2", None)
+        store.write_note("a-2", None)
+        assert store.notes("a-") == {"a-1@x": "one"}
+        assert store.tables() == []
+
     # ---- files
 
     def test_a_rewritten_table_has_the_same_rows_in_one_file_in_order(self, store: OfflineStore) -> None:
