@@ -155,9 +155,9 @@ def _what(definition: Registered) -> str:
     if isinstance(definition, OnDemand):
         return f"{', '.join(name for name, _ in definition.returns)} from {', '.join(definition.input_names)}"
     if isinstance(definition, FeatureService):
-        labels = sum(isinstance(one, Selection) and one.is_label for one in definition.features)
-        features = counted(len(definition.features) - labels, "feature")
-        return features + (f", {counted(labels, 'label')}" if labels else "")
+        forward = sum(isinstance(one, Selection) and one.is_label for one in definition.features)
+        features = counted(len(definition.features) - forward, "feature")
+        return features + (f", {counted(forward, 'label')}" if forward else "")
     return definition.kind
 
 
