@@ -47,8 +47,8 @@ def duck(threads: int) -> duckdb.DuckDBPyConnection:
     return connection
 
 
-def project(folder: Path) -> gn.Store:
-    """A new store in `folder`, with everything at its defaults."""
+def project(folder: Path, *, online: str | None = None) -> gn.Store:
+    """A new store in `folder`, with everything at its defaults but, where given, the online store's URL."""
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "gnomon.toml").write_text('[project]\nname = "bench"\n', encoding="utf-8")
-    return gn.Store(folder)
+    return gn.Store(folder, online=online)

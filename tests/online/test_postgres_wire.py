@@ -12,10 +12,10 @@ from psycopg import errors
 
 from gnomon.errors import GnomonError, Unavailable, UsageError
 from gnomon.online.postgres_url import parse
-from gnomon.online.postgres_wire import ByteaArray, Database, copy_bytes, translated
+from gnomon.online.postgres_wire import ByteaArray, Database, copy_pieces, translated
 from tests.servers import Server
 
-ITEMS = [b"", b"a", b"\0\xff\n", bytes(range(256)) * 100]
+ITEMS = [b"", b"a", b"\0\xff\n", bytes(range(256)) * 10]
 
 
 @pytest.fixture
@@ -32,13 +32,16 @@ def test_an_array_arrives_as_it_was_sent(database: Database, items: list[bytes])
     assert found == ([bytes(item) for item in items],)
 
 
-def test_rows_are_copied_as_they_are(database: Database) -> None:
-    rows = [(item, item[::-1]) for item in ITEMS]
+@pytest.mark.parametrize("count", [1, 250, 600])
+def test_rows_are_copied_as_they_are(database: Database, count: int) -> None:
+    """Less than a piece, a whole piece, and some."""
+    rows = [(item, item[::-1]) for item in ITEMS] * count
     with database.connection() as connection:
         connection.execute("CREATE TEMP TABLE t (key bytea, value bytea)")
         for some in (rows, []):
             with connection.cursor().copy("COPY t FROM STDIN (FORMAT BINARY)") as copy:
-                copy.write(copy_bytes(some))
+                for piece in copy_pieces(some):
+                    copy.write(piece)
         assert connection.execute("SELECT * FROM t").fetchall() == rows
 
 

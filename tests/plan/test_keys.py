@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gnomon.errors import DataError
-from gnomon.plan.keys import as_key, check_whole, key_bytes, part_encoder
+from gnomon.plan.keys import as_key, check_whole, encode_all, key_bytes, part_encoder
 
 NAIVE = st.datetimes(datetime.fromisoformat("0001-01-02"), datetime.fromisoformat("9999-12-30"))
 TEXT = st.text(st.characters(exclude_categories=["Cs"]))
@@ -166,3 +166,22 @@ def test_nanoseconds_are_keys_where_they_are_whole_microseconds() -> None:
 def test_a_value_of_another_type_is_no_key(dtype, value, last):
     with pytest.raises((TypeError, ValueError)):
         part_encoder(dtype, last)(value)
+
+
+@pytest.mark.parametrize("count", [0, 1, 5, 100])
+@pytest.mark.parametrize("dtype", [pl.Int64(), pl.String(), pl.Boolean()])
+def test_many_at_once_are_the_same_keys_as_one_by_one(dtype, count):
+    pool = {pl.Int64(): [0, -1, 2**63 - 1, -(2**63), 77], pl.String(): ["", "a"], pl.Boolean(): [True, False]}
+    values = (pool[dtype] * 50)[:count]
+    encode = part_encoder(dtype, True)
+    assert encode_all(encode, values) == [encode(value) for value in values]
+
+
+@pytest.mark.parametrize("wrong", [True, 1.0, "1", None, 2**63, -(2**63) - 1])
+def test_one_wrong_among_many_is_refused_as_alone(wrong):
+    encode = part_encoder(pl.Int64(), True)
+    with pytest.raises((TypeError, ValueError)) as alone:
+        encode(wrong)
+    with pytest.raises(alone.type) as among:
+        encode_all(encode, [*range(60), wrong, *range(60)])
+    assert str(among.value) == str(alone.value)

@@ -27,6 +27,7 @@ from gnomon.flows.request import Step
 from gnomon.online.codec import MIN, refuse
 from gnomon.online.program import STATUSES, Answers, RequestRows, answer, request_rows
 from gnomon.online.values import encode
+from gnomon.plan.keys import Encode, encode_all
 from gnomon.plan.normal import lane
 from gnomon.time import show, to_datetime
 from gnomon.types import dtype_text
@@ -147,9 +148,10 @@ def lookup(
     keys, n = key_columns(entities, compiled.keys)
     fields = compiled.needed.read(request, n)
     t = instants(at, n, project.clock)
+    encoded: Encoded = {}
     for _ in range(_TRIES):
         try:
-            questions = [_question(ready, keys, t, n) for ready in compiled.ready]
+            questions = [_question(ready, keys, t, n, encoded) for ready in compiled.ready]
         except HorizonError:
             # The table may have got another by now, which reaches further back.
             if store.get_meta(EPOCH) == compiled.epoch:
@@ -181,8 +183,15 @@ class _Question:
     """The table and the keys to read; None while there is no table that answers."""
 
 
-def _question(ready: Ready, keys: Columns, t: Instants, n: int) -> _Question:
-    names = _keys(ready, keys, n)
+Encoded = dict[tuple[tuple[str, ...], tuple[Encode, ...]], list[bytes]]
+"""Key columns and their encoders → the keys' bytes: several groups of one entity have the same."""
+
+
+def _question(ready: Ready, keys: Columns, t: Instants, n: int, encoded: Encoded) -> _Question:
+    address = (ready.job.key_columns, ready.encoders)
+    names = encoded.get(address)
+    if names is None:
+        names = encoded[address] = _keys(ready, keys, n)
     refused = unanswerable(ready, t) if n and t.earliest < ready.safe_t else {}
     asked = None if ready.program is None or ready.table is None else (ready.table.name, names)
     return _Question(ready, names, refused, asked)
@@ -243,10 +252,12 @@ def _keys(ready: Ready, keys: Columns, n: int) -> list[bytes]:
     columns, encoders = ready.job.key_columns, ready.encoders
     try:
         if len(encoders) == 1:
-            return list(map(encoders[0], keys[columns[0]]))
+            return encode_all(encoders[0], keys[columns[0]])
         if not encoders:
             return [b""] * n
-        parts = [map(encode_part, keys[name]) for encode_part, name in zip(encoders, columns, strict=True)]
+        parts = [
+            encode_all(encode_part, keys[name]) for encode_part, name in zip(encoders, columns, strict=True)
+        ]
         return list(map(b"".join, zip(*parts, strict=True)))
     except (TypeError, ValueError):
         raise _wrong_key(ready, keys) from None

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import AbstractContextManager, contextmanager
 from functools import cached_property, partial
 from itertools import islice
@@ -33,7 +34,7 @@ from gnomon.online.postgres_statements import (
     table_statements,
 )
 from gnomon.online.postgres_url import Settings, parse
-from gnomon.online.postgres_wire import ByteaArray, Connection, Database, copy_bytes
+from gnomon.online.postgres_wire import ByteaArray, Connection, Database, copy_pieces
 from gnomon.time import instant, sleep
 
 # Keys of one transaction of `update`. Who wants one of them as well waits until it ends.
@@ -180,14 +181,26 @@ class PostgresStore(OnlineStore):
         # Into an empty table rows are copied as they are, until one comes whose key is there already.
         distinct = self._write(statements, _is_empty)
         count = 0
-        for batch in _batches(rows):
-            count += len(batch)
-            # In the order of keys the index grows at its end, and nobody waits for each other in a circle.
-            last_of_each = sorted(dict(batch).items(), key=itemgetter(0))
-            distinct = distinct and self._write(statements, partial(_copied, last_of_each))
-            if not distinct:
-                self._write(statements, partial(_overwrite, last_of_each))
+        # The server takes one batch while the caller makes the next.
+        with ThreadPoolExecutor(1) as aside:
+            under_way: Future[bool] | None = None
+            for batch in _batches(rows):
+                count += len(batch)
+                # In the order of keys the index grows at its end, and nobody waits for each other in a circle.
+                last_of_each = sorted(dict(batch).items(), key=itemgetter(0))
+                if under_way is not None:
+                    distinct = under_way.result()
+                under_way = aside.submit(self._load, statements, last_of_each, distinct)
+            if under_way is not None:
+                under_way.result()
         return count
+
+    def _load(self, statements: TableStatements, rows: Sequence[Row], distinct: bool) -> bool:
+        """Write a batch of rows with different keys; return whether all keys so far were new to the table."""
+        if distinct and self._write(statements, partial(_copied, rows)):
+            return True
+        self._write(statements, partial(_overwrite, rows))
+        return False
 
     def delete(self, table: str, keys: Sequence[bytes]) -> None:
         statements = self._tables[table]
@@ -398,7 +411,8 @@ def _copied(rows: Sequence[Row], say: TableStatements, connection: Connection) -
     """Copy rows into the table; False, and nothing is changed, if it has one of the keys already."""
     try:
         with connection.cursor() as cursor, cursor.copy(say.copy) as copy:
-            copy.write(copy_bytes(rows))
+            for piece in copy_pieces(rows):
+                copy.write(piece)
     except errors.UniqueViolation:
         return False
     return True

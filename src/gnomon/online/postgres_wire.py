@@ -165,6 +165,8 @@ _array_head = Struct(">iiiii").pack
 _row_head = Struct(">hi").pack
 _COPY_BEGIN = b"PGCOPY\n\xff\r\n\0" + bytes(8)
 _COPY_END = b"\xff\xff"
+_PIECE = 1_000
+"""Rows of a piece."""
 
 
 class _ByteaArrayDumper(Dumper):
@@ -181,13 +183,16 @@ class _ByteaArrayDumper(Dumper):
         return b"".join(parts)
 
 
-def copy_bytes(rows: Iterable[tuple[bytes, bytes | memoryview]]) -> bytes:
-    """Rows of two bytea columns as `COPY … (FORMAT BINARY)` reads them."""
+def copy_pieces(rows: Iterable[tuple[bytes, bytes | memoryview]]) -> Iterator[bytes]:
+    """Rows of two bytea columns as `COPY … (FORMAT BINARY)` reads them.
+
+    In pieces, so that the server takes one while the next is made.
+    """
     parts: list[bytes | memoryview] = [_COPY_BEGIN]
-    for key, value in rows:
-        parts.append(_row_head(2, len(key)))
-        parts.append(key)
-        parts.append(_length(len(value)))
-        parts.append(value)
+    for number, (key, value) in enumerate(rows, 1):
+        parts += (_row_head(2, len(key)), key, _length(len(value)), value)
+        if number % _PIECE == 0:
+            yield b"".join(parts)
+            parts.clear()
     parts.append(_COPY_END)
-    return b"".join(parts)
+    yield b"".join(parts)

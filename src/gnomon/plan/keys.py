@@ -15,6 +15,7 @@ from typing import Any
 
 import numpy as np
 import polars as pl
+from numpy.typing import NDArray
 
 from gnomon import columns
 from gnomon.errors import DataError
@@ -23,6 +24,9 @@ from gnomon.types import DType
 
 _SIGN = 1 << 63
 _MASK = (1 << 64) - 1
+
+_MANY = 16
+"""Integers that are worth an array."""
 
 
 def as_key(column: pl.Expr, found: DType, declared: DType) -> pl.Expr:
@@ -80,10 +84,15 @@ def key_bytes(keys: Sequence[pl.Series], n: int) -> list[bytes]:
 
 def _parts(column: pl.Series, last: bool) -> list[bytes]:
     if columns.kind_of(column.dtype) == "word":
-        turned = (columns.words(column).view(np.uint64) ^ np.uint64(_SIGN)).astype(">u8").tobytes()
-        return [turned[i : i + 8] for i in range(0, len(turned), 8)]
+        return _turned(columns.words(column))
     whole: list[bytes] = (column if column.dtype == pl.Binary else column.cast(pl.Binary)).to_list()
     return whole if last else [_closed(part) for part in whole]
+
+
+def _turned(words: NDArray[np.int64]) -> list[bytes]:
+    """Each number as it stands in a key."""
+    turned: list[bytes] = (words.view(np.uint64) ^ np.uint64(_SIGN)).astype(">u8").view("V8").tolist()
+    return turned
 
 
 def _closed(part: bytes) -> bytes:
@@ -108,6 +117,19 @@ def part_encoder(dtype: DType, last: bool) -> Encode:
     if isinstance(dtype, pl.Datetime):
         return _time
     return lambda value: _word(_day(value))
+
+
+def encode_all(encode: Encode, values: list[Any]) -> list[bytes]:
+    """`encode` of each value. Many integers go together, which takes half the time for a hundred.
+
+    Raises: what `encode` raises.
+    """
+    if encode is _integer and len(values) >= _MANY and set(map(type, values)) == {int}:
+        try:
+            return _turned(np.array(values, np.int64))
+        except OverflowError:
+            pass  # `encode` says of which
+    return list(map(encode, values))
 
 
 def _word(value: int) -> bytes:
