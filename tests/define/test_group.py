@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import copy
+
 import polars as pl
 import pytest
 
@@ -175,6 +177,17 @@ def test_groups_with_lists_for_defaults_are_equal_and_hash_alike():
     assert made[0] == made[1] != group(features=[gn.last_k("x", 3, default=[1])])
     assert len({hash(each) for each in made}) == 1
     assert len({each["x_last_k"] for each in made}) == 1
+
+
+def test_a_hash_is_made_once_and_stays_behind_where_text_hashes_otherwise():
+    entity = gn.Entity("user", keys={"user": int})
+    group = gn.FeatureGroup("g", entity=entity, timestamp="t", features=[gn.Feature("x", float)])
+    found = hash(group)
+    assert group.__dict__["_hash"] == found == hash(group["x"].group)
+    again = copy.copy(group)
+    assert "_hash" not in again.__dict__
+    assert again == group
+    assert hash(again) == found
 
 
 def test_equal_declarations_are_equal_and_hash_alike():

@@ -5,15 +5,18 @@ from __future__ import annotations
 import dataclasses
 import html
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
-from typing import Any
+from typing import Any, TypeVar
 
 from gnomon.errors import DefinitionError, GnomonError, Problem
 
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_\-]*")
 _LONGEST = 128
+_HASH = "_hash"
+
+Frozen = TypeVar("Frozen", bound=type)
 
 
 class Definition:
@@ -27,6 +30,10 @@ class Definition:
         ]
         return f"{type(self).__name__}({', '.join(shown)})"
 
+    def __getstate__(self) -> dict[str, Any]:
+        # Another process hashes text otherwise.
+        return {name: value for name, value in self.__dict__.items() if name != _HASH}
+
     def _repr_html_(self) -> str:
         rows = "".join(
             f"<tr><th style='text-align:left'>{html.escape(f.name)}</th><td>{_cell(getattr(self, f.name))}</td></tr>"
@@ -34,6 +41,21 @@ class Definition:
             if f.repr and not _is_default(f, getattr(self, f.name))
         )
         return f"<table><caption>{html.escape(type(self).__name__)}</caption>{rows}</table>"
+
+
+def hashed_once(cls: Frozen) -> Frozen:
+    """Let each object of a frozen class remember its hash: questions are told apart by it at every call."""
+    plain: Callable[[Any], int] = cls.__hash__  # type: ignore[assignment]
+
+    def remembered(self: Any) -> int:
+        found: int | None = self.__dict__.get(_HASH)
+        if found is None:
+            found = plain(self)
+            object.__setattr__(self, _HASH, found)
+        return found
+
+    cls.__hash__ = remembered  # type: ignore[method-assign, assignment]
+    return cls
 
 
 def _is_default(field: dataclasses.Field[Any], value: Any) -> bool:

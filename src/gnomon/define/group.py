@@ -8,7 +8,7 @@ from datetime import timedelta
 from typing import Any, Literal, Never, TypedDict, Unpack
 
 from gnomon.define.aggregate import Aggregate
-from gnomon.define.base import Definition, Problems, complain, pairs, put, tags_of, version_of
+from gnomon.define.base import Definition, Problems, complain, hashed_once, pairs, put, tags_of, version_of
 from gnomon.define.entity import Entity
 from gnomon.define.feature import Feature
 from gnomon.define.label import MATURE, Label
@@ -44,6 +44,7 @@ def _refuse(argument: str, problems: Problems) -> None:
     )
 
 
+@hashed_once
 @dataclass(frozen=True, repr=False, init=False)
 class FeatureGroup(Definition):
     """Features of one entity (or of several together) from one source.
@@ -315,6 +316,7 @@ class Role(Definition):
         return (self[name] for name in self.group.feature_names)
 
 
+@hashed_once
 @dataclass(frozen=True, repr=False)
 class Selection(Definition):
     """One feature of a group, in a role; made by `group["feature"]`."""
