@@ -42,7 +42,7 @@ def test_vacuum_by_force_warns_of_datasets(gnomon, site):
     gnomon("optimize")
     assert "kept for 1 dataset: `monday` (2)" in gnomon("vacuum", "--older-than", "0s").out
     ran = gnomon("vacuum", "--older-than", "0s", "--force")
-    assert "warning: datasets that can not be computed again from the same rows: monday" in ran.err
+    assert "warning: datasets that cannot be computed again from the same rows: monday" in ran.err
 
 
 def test_copy_fills_the_next_version(gnomon, site):

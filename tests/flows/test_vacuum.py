@@ -50,7 +50,7 @@ def test_datasets_of_other_projects_that_share_the_store_are_known(optimized, tm
 def test_by_force_it_goes_too_and_the_dataset_is_named(optimized):
     report = optimized.vacuum(older_than="0s", force=True)
     assert (report.files, report.broken) == (2, ["monday"])
-    assert "which need them 1 dataset: `monday` (1)" in str(report)
+    assert "needed by 1 dataset: `monday` (1)" in str(report)
     dataset = optimized.dataset("monday")
     assert list(dataset.changed_sources()) == ["visits@1"]
     assert dataset.to_polars()["ms_sum_1d"].to_list() == [1]

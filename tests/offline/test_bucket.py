@@ -95,3 +95,25 @@ def test_a_server_that_cannot_be_used_is_told(seaweed, change, words):
         assert "\n" not in caught.value.what
         assert caught.value.at.startswith(seaweed.url)
         assert "wrong" not in str(caught.value)
+
+
+@pytest.mark.slow
+def test_a_server_that_goes_away_and_comes_back_has_lost_nothing(seaweed, seaweed_server):
+    """What was acknowledged is there; what was not is told as passing, and can be done again."""
+    store = BucketStore(Bucket(f"{seaweed.url}/a", seaweed.options))
+    assert store.append("g@1", FRAME) == 0
+    seaweed_server.kill()
+    try:
+        for work in (
+            lambda: store.change("g@1", lambda base: store.append("g@1", FRAME, after=base)),
+            lambda: store.scan("g@1", dict(FRAME.schema)).collect(),
+            lambda: store.rewrite("g@1", ["k"]),
+            lambda: store.unneeded("g@1", age=0),
+            store.notes,
+        ):
+            with pytest.raises(Unavailable):
+                work()
+    finally:
+        seaweed_server.start()
+    assert store.scan("g@1", dict(FRAME.schema)).collect().equals(FRAME)
+    assert store.change("g@1", lambda base: store.append("g@1", FRAME, after=base)) == 1

@@ -94,5 +94,5 @@ def vacuum(
         report = store.vacuum(groups or None, older_than=older_than, dry_run=dry_run, force=force)
     show_result(json, report.to_dict(), str(report))
     if report.broken:
-        words = "would not be" if dry_run else "can not be"
+        words = "would not be" if dry_run else "cannot be"
         tell(f"warning: datasets that {words} computed again from the same rows: {', '.join(report.broken)}")

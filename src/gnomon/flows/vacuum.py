@@ -33,7 +33,7 @@ class Vacuumed:
 
     def __str__(self) -> str:
         text = f"{self.group}: {counted(self.files, 'file')}, {megabytes(self.bytes)}"
-        for words, datasets in (("kept for", self.kept), ("which need them", self.broken)):
+        for words, datasets in (("kept for", self.kept), ("needed by", self.broken)):
             if datasets:
                 names = ", ".join(f"`{name}` ({n:,})" for name, n in sorted(datasets.items()))
                 text += f"; {words} {counted(len(datasets), 'dataset')}: {names}"
