@@ -26,6 +26,17 @@ def aggregates(amounts: Sequence[float]) -> dict[str, float | int | None]:
     return {"count": n, "sum": total, "mean": total / n, "min": min(amounts), "max": max(amounts)}
 
 
+def quantile(amounts: Sequence[float], q: float) -> float | None:
+    """h = q (n - 1), a + (b - a) f."""
+    if not amounts:
+        return None
+    ordered = sorted(amounts)
+    h = q * (len(ordered) - 1)
+    k = math.floor(h)
+    a, b = ordered[k], ordered[min(k + 1, len(ordered) - 1)]
+    return a if h == k or a == b else a + (b - a) * (h - k)
+
+
 class Events:
     """Events grouped by user, to answer a few thousand questions among millions of rows.
 
@@ -38,7 +49,12 @@ class Events:
 
     def window(self, user: int, t: int, length: int) -> dict[str, float | int | None]:
         """`aggregates` of the rows in [t - length, t) that were known at `t`."""
+        return aggregates(self.amounts(user, t, length))
+
+    def amounts(self, user: int, t: int, length: int) -> list[float]:
+        """The amounts of these rows."""
         lo, hi = np.searchsorted(self._users, [user, user + 1])
         ts, known = self._ts[lo:hi], self._known[lo:hi]
         seen = (ts >= t - length) & (ts < t) & (known <= t)
-        return aggregates(self._amount[lo:hi][seen].tolist())
+        found: list[float] = self._amount[lo:hi][seen].tolist()
+        return found

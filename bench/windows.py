@@ -128,8 +128,7 @@ class GnomonToParquet(Gnomon):
 
 def compare(result: pa.Table, events: Path, known_at: str) -> tuple[int, int]:
     """(values looked at, values that differ from brute force in any bit), of rows across the result."""
-    step = max(1, result.num_rows // SAMPLE_ROWS)
-    rows = result.take(pa.array(np.arange(0, result.num_rows, step)[:SAMPLE_ROWS]))
+    rows = sampled(result)
     asked = rows.column("user_id").to_numpy()
     moments = pl.Series(rows.column("event_timestamp")).to_physical().to_list()
     brute = read_events(events, known_at, np.unique(asked))
@@ -140,6 +139,12 @@ def compare(result: pa.Table, events: Path, known_at: str) -> tuple[int, int]:
             want = brute.window(user, t, length)
             wrong += sum(columns[output(name, window)][i] != want[name] for name in FUNCTIONS)
     return len(moments) * len(OUTPUTS), wrong
+
+
+def sampled(result: pa.Table) -> pa.Table:
+    """`SAMPLE_ROWS` rows across the result."""
+    step = max(1, result.num_rows // SAMPLE_ROWS)
+    return result.take(pa.array(np.arange(0, result.num_rows, step)[:SAMPLE_ROWS]))
 
 
 def read_events(path: Path, known_at: str, users: np.ndarray) -> Events:

@@ -12,7 +12,8 @@ import pyarrow as pa
 import pytest
 
 from bench.asof import View, duckdb_join, duckdb_joins, polars_joins
-from bench.brute import Events, newest
+from bench.brute import Events, newest, quantile
+from bench.counted import DISTINCT, QUANTILES, distinct_query, quantile_query
 from bench.harness import Job
 from bench.materialize import PutMulti, read_pairs
 from bench.online import RawLmdb, RawLmdbOne
@@ -132,6 +133,34 @@ def test_duckdb_aggregates_half_open_windows(spine: Path, events: Path) -> None:
                 got, expected = row[output(function, window)], want[function]
                 assert (got is None) == (expected is None)
                 assert got == expected or got == pytest.approx(expected, rel=1e-12)
+
+
+@pytest.mark.parametrize(
+    ("query", "outputs", "fold"),
+    [
+        (quantile_query, QUANTILES, lambda amounts: quantile(amounts, 0.9)),
+        (distinct_query, DISTINCT, lambda amounts: len(set(amounts))),
+    ],
+)
+def test_duckdb_counts_and_orders_the_values_of_half_open_windows(
+    query: Any, outputs: list[str], fold: Any, spine: Path, events: Path
+) -> None:
+    rows = duck(1).sql(query(events, spine)).to_arrow_table().to_pylist()
+    frame = pl.read_parquet(events)
+    ts = frame["ts"].to_physical().to_numpy()
+    brute = Events(frame["user_id"].to_numpy(), ts, ts, frame["amount"].to_numpy())
+    asked = pl.read_parquet(spine).select("user_id", "event_timestamp")
+    assert sorted((r["user_id"], r["event_timestamp"]) for r in rows) == sorted(asked.rows())
+    moments = pl.Series([r["event_timestamp"] for r in rows]).dt.epoch("us").to_list()
+    for row, t in zip(rows, moments, strict=True):
+        for name, length in zip(outputs, LENGTHS.values(), strict=True):
+            want = fold(brute.amounts(row["user_id"], t, length))
+            assert row[name] == (want if want is None else pytest.approx(want, rel=1e-12))
+
+
+def test_the_brute_quantile_lies_between_two_values() -> None:
+    assert [quantile([4.0, 1.0, 3.0, 2.0], q) for q in (0.0, 0.5, 0.9, 1.0)] == [1.0, 2.5, 3.7, 4.0]
+    assert quantile([], 0.5) is None
 
 
 def test_brute_force_counts_the_near_edge_out_and_the_far_edge_in() -> None:
