@@ -60,6 +60,18 @@ def test_a_numeric_without_a_scale_takes_that_of_the_first_rows_and_never_rounds
     assert read["n"].min() == Decimal("0.125")
 
 
+@pytest.mark.parametrize("dtype", ["timestamptz", "timestamp", "date", "timestamptz[]"])
+@pytest.mark.parametrize("infinite", ["infinity", "-infinity"])
+def test_an_infinite_time_is_refused_and_the_earliest_is_not(run, opened, dtype, infinite):
+    made = f"('{{%s}}')::{dtype}" if dtype.endswith("[]") else f"'%s'::{dtype}"
+    run(f"CREATE TABLE rows AS SELECT {made % '4713-01-01 BC'} AS t", "SET timezone TO 'UTC'")
+    assert opened().scan(["t"]).collect()["t"].null_count() == 0
+    run(f"INSERT INTO rows VALUES ({made % infinite})")
+    with pytest.raises(DataError, match="`t` holds infinity") as caught:
+        opened().scan(["t"]).collect()
+    assert "isfinite(t)" in caught.value.hint
+
+
 def test_names_and_queries_are_taken_as_they_are_written(run, opened):
     run('CREATE TABLE rows AS SELECT 1 AS "A b", \'x:y\' AS "c""d"')
     reader = opened("WITH r AS (SELECT * FROM rows WHERE 'a:b' = 'a:b') SELECT * FROM r -- all")

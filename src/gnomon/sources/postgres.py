@@ -38,6 +38,8 @@ _LOOKED_AT = 10_000
 _LOST = ("08", "57P", "53")
 """How the codes of errors begin that pass: a connection that broke, a server that stops, no room for one more."""
 _WIDEST = 38
+_EARLIEST = {pl.Date: -2_440_588, pl.Datetime: -210_866_803_200_000_000}
+"""The earliest finite times of PostgreSQL, in 4713 BC, as days and as microseconds since 1970."""
 
 
 class Postgres(Database):
@@ -53,6 +55,7 @@ class Postgres(Database):
             for name, dtype in types.items():
                 if isinstance(dtype, pl.Decimal):
                     self._check_scale(frame[name], dtype)
+                self._check_finite(frame[name])
             yield frame.select(pl.col(name).cast(dtype) for name, dtype in types.items())
 
     def expression(self, column: str) -> str:
@@ -121,6 +124,21 @@ class Postgres(Database):
                 f"source `{self.name}`: column `{texts.name}` is read with {dtype.scale} decimals, and holds {first}",
                 at=self.at,
                 hint=f"give it a type in the query: CAST({texts.name} AS numeric(38, …)) AS {texts.name}",
+            )
+
+    def _check_finite(self, values: pl.Series) -> None:
+        """Raises: DataError for a time beyond 64 bits, such as infinity: the driver counts from 1970, and it wraps
+        round into the past.
+        """
+        if isinstance(values.dtype, pl.List):
+            values = values.explode()
+        earliest = _EARLIEST.get(values.dtype.base_type())
+        if earliest is not None and (values.to_physical() < earliest).any():
+            name = values.name
+            raise DataError(
+                f"source `{self.name}`: column `{name}` holds infinity, or a time beyond 64 bits of microseconds",
+                at=self.at,
+                hint=f"let the query give null: CASE WHEN isfinite({name}) THEN {name} END AS {name}",
             )
 
     # ---- the server
