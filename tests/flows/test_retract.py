@@ -7,7 +7,10 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+import pandas as pd
 import polars as pl
+import pyarrow as pa
 import pytest
 
 import gnomon as gn
@@ -210,11 +213,32 @@ def test_a_row_that_was_let_go_counts_again_when_its_successor_goes(bare, data, 
         ([None], "found None"),
         ([True], "found True"),
         ([2**70], "64"),
+        (None, "found None"),
+        (1.0, "found 1.0"),
+        ({"x": [1], "y": [1]}, "no column `id`"),
     ],
 )
 def test_what_is_no_id_is_refused(bare, shop, ids, message):
     with pytest.raises(DataError, match=message):
         bare.retract(shop, ids)
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        set,
+        np.array,
+        pa.array,
+        pd.Series,
+        lambda ids: {"id": ids},
+        lambda ids: pd.DataFrame({"id": ids, "why": "gdpr"}),
+        lambda ids: pa.table({"id": ids}),
+        lambda ids: pl.LazyFrame({"only": ids}),
+        lambda ids: list(np.array(ids)),
+    ],
+)
+def test_ids_come_in_whatever_holds_them(bare, shop, make):
+    assert bare.retract(shop, make([98, 99])).unknown in {(98, 99), (99, 98)}
 
 
 def test_what_cannot_be_retracted_says_why(bare, data):

@@ -9,10 +9,11 @@ SEMANTICS §2: an id is removed under every key. What becomes known of it later 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 import polars as pl
 from msgspec.structs import replace
 
@@ -36,6 +37,7 @@ from gnomon.flows.retractions import (
     read_retractions,
 )
 from gnomon.flows.table import declared_columns
+from gnomon.frames import to_polars
 from gnomon.plan.layout import Layout
 from gnomon.plan.normal import ID, STORED, TIME, key, normalise, raw_columns
 from gnomon.registry.snapshot import Snapshot
@@ -161,15 +163,7 @@ def retract(project: Project, source: str, groups: Sequence[Reading], ids: Any) 
 
 def _as_ids(given: Any, dtype: pl.DataType, name: str) -> pl.Series:
     """Ids, each but once. Raises: DataError for what is no id of the type."""
-    if isinstance(given, str | int):
-        given = [given]
-    if isinstance(given, pl.DataFrame):
-        if name not in given.columns and given.width != 1:
-            raise DataError(
-                f"the frame of ids has no column `{name}`", hint=f"found: {', '.join(given.columns)}"
-            )
-        given = given[name] if name in given.columns else given.to_series()
-    found = given.to_list() if isinstance(given, pl.Series) else list(given)
+    found = _listed(given, name)
     kind = str if isinstance(dtype, pl.String) else int
     for i, one in enumerate(found):
         if not isinstance(one, kind) or isinstance(one, bool):
@@ -182,6 +176,25 @@ def _as_ids(given: Any, dtype: pl.DataType, name: str) -> pl.Series:
         return pl.Series(ID, found, dtype=dtype).unique(maintain_order=True)
     except (OverflowError, pl.exceptions.PolarsError, TypeError):
         raise DataError(f"an id of `{name}` is beyond 64 bits") from None
+
+
+def _listed(given: Any, name: str) -> list[Any]:
+    """Ids as they were given: one, several in whatever holds them, or the column `name` of a frame, or its only one.
+
+    Raises: DataError for a frame without it, and for what holds nothing.
+    """
+    if isinstance(given, Mapping | pl.LazyFrame) or hasattr(given, "columns"):
+        frame = to_polars(given, "frame of ids")
+        if name not in frame.columns and frame.width != 1:
+            raise DataError(
+                f"the frame of ids has no column `{name}`", hint=f"found: {', '.join(frame.columns)}"
+            )
+        return (frame[name] if name in frame.columns else frame.to_series()).to_list()
+    if isinstance(given, str) or not isinstance(given, Iterable):
+        return [given]
+    if hasattr(given, "to_pylist"):  # Arrow's
+        return list(given.to_pylist())
+    return [one.item() if isinstance(one, np.generic) else one for one in given]
 
 
 def _versions(project: Project, groups: Sequence[Reading], ids: pl.Series) -> pl.DataFrame:
