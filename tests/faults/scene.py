@@ -121,6 +121,8 @@ OPERATIONS: dict[str, Operation] = {
     "materialize": lambda store: store.materialize(),
     "optimize": lambda store: store.optimize(),
     "vacuum": lambda store: store.vacuum(older_than="0s"),
+    "retract": lambda store: store.retract("orders", [*batch(orders, 0)["order"].head(9), "none"]),
+    "delete": lambda store: store.insert("orders", deletes=batch(orders, 0).select("user", "order").tail(9)),
     "backfill spend": lambda store: store.backfill("spend", NOON - timedelta(hours=4), None, chunk="2h", workers=1),
     "backfill profile": lambda store: store.backfill("profile", chunk="1d", workers=2),
     **{
@@ -190,7 +192,7 @@ def _told(document: Document) -> Any:
     ends = sorted(loaded.end for loaded in live.parts.values())
     return (
         document.building, document.refill, live.shape, live.keys, live.source, ends, live.start,
-        live.watermark, live.horizon, live.span, live.complete,
+        live.watermark, live.horizon, live.span, live.complete, live.retracted,
     )  # fmt: skip
 
 

@@ -13,6 +13,9 @@ from tests.faults.children import Fault, perform
 STORIES = {
     "insert": (["apply", "insert spend 0", "materialize"], ["insert spend 1"]),
     "insert with ids": (["apply", "insert orders 0"], ["insert orders 1"]),
+    "deletes": (["apply", "insert orders 0", "materialize"], ["delete", "materialize"]),
+    "retraction": (["apply", "insert orders 0", "insert orders 1", "materialize"], ["retract"]),
+    "retraction that materialize must know of": (["apply", "insert orders 0"], ["retract", "materialize"]),
     "first apply": ([], ["apply"]),
     "apply that adds, changes and removes": (
         ["apply", "insert spend 0", "insert orders 0", "materialize"],
@@ -53,6 +56,8 @@ STORIES = {
 
 WRITING = (
     "apply that adds, changes and removes",
+    "deletes",
+    "retraction",
     *(story for story in STORIES if "materialize" in story or "backfill" in story),
 )
 """Stories whose fault writes to the online store."""

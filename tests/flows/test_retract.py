@@ -275,3 +275,15 @@ def test_the_doctor_knows_the_log(bare, data):
     bare.retract("shop", [2])
     bare.retract(CACHED, [2])
     assert offline_tables(bare._project, bare.registry.snapshot()).text == "every table is named"
+
+
+def test_a_group_without_keys_keeps_its_other_rows(bare, clock):
+    group = gn.FeatureGroup("rate", timestamp="at", features=[gn.Feature("x", pl.Int64)])
+    bare.apply([group])
+    bare.insert(group, deletes={"at": [T - 3 * DAY]})
+    bare.insert(group, {"at": [T - 5 * DAY, T - 4 * DAY, T - 3 * DAY, T - HOUR], "x": [1, 2, 3, 4]})
+    bare.materialize()
+    assert bare.get_online_features([group], [{}]).to_dict() == {"x": [4]}
+    bare.insert(group, deletes={"at": [T - HOUR]})
+    bare.materialize()
+    assert bare.get_online_features([group], [{}]).to_dict() == {"x": [2]}

@@ -151,7 +151,7 @@ def load(
         corrected = _corrected_keys(layout, reader, retractions)
         here = _among(frame, corrected, names) & wanted
         if here.any():
-            keys_here = frame.select(names).filter(pl.Series(here)) if names else corrected
+            keys_here = frame.filter(pl.Series(here)).select(names)
             loaded.keys += load_whole(
                 store or project.online, layout, reader, table, keys_here.unique(), retractions
             )

@@ -58,6 +58,9 @@ class Version:
     values: Mapping[tuple[int, str], Any]
     """(number of the feature, "value" or "where") → what its column or expression is worth in this row."""
 
+    dead: bool = False
+    """Whether it is a delete of the row, which has no content."""
+
     @property
     def activation(self) -> int:
         return max(self.time, self.known)
@@ -90,7 +93,7 @@ def _complete(group: FeatureGroup, row: Row) -> bool:
 def _version(
     group: FeatureGroup, row: Row, schema: Schema, content: tuple[int, int], ordinal: tuple[int, int]
 ) -> Version:
-    key = _key(group, row)
+    key = key_of(group, row)
     assert key is not None
     time = instant(row[group.timestamp_column or ""])
     declared = 0
@@ -105,7 +108,7 @@ def _version(
     return Version(key, time, known, declared, row_id, content, evaluate(group, row, schema))
 
 
-def _key(group: FeatureGroup, row: Row) -> Key | None:
+def key_of(group: FeatureGroup, row: Row) -> Key | None:
     """The typed key; None if a part of it is null."""
     parts = tuple(pl.Series([row.get(name)], dtype=dtype)[0] for name, dtype in group.keys)
     return None if any(part is None for part in parts) else parts
@@ -213,10 +216,15 @@ def counting(group: FeatureGroup, versions: Sequence[Version]) -> list[Version]:
     """Of each row the version that counts of those seen: the greatest by known_at, event id, content hash."""
     newest: dict[Any, Version] = {}
     for v in versions:
-        row = (v.key, v.time) if group.kind == "state" else (v.key, v.id)
+        row = row_of(group, v)
         if row not in newest or _precedence(newest[row]) < _precedence(v):
             newest[row] = v
-    return list(newest.values())
+    return [v for v in newest.values() if not v.dead]
+
+
+def row_of(group: FeatureGroup, version: Version) -> Any:
+    """What the versions of a row have in common."""
+    return (version.key, version.time) if group.kind == "state" else (version.key, version.id)
 
 
 def _counted(group: FeatureGroup, version: Version, mine: Sequence[Version]) -> bool:
@@ -225,7 +233,9 @@ def _counted(group: FeatureGroup, version: Version, mine: Sequence[Version]) -> 
 
 
 def _precedence(version: Version) -> Any:
-    return version.known, version.id, version.content
+    # Of one instant a delete is the last.
+    content = () if version.dead else (version.id, version.content)
+    return version.known, version.dead, *content
 
 
 def in_order(versions: Sequence[Version]) -> list[Version]:
@@ -321,6 +331,7 @@ def historical(
     spine: Sequence[Row] = (),
     *,
     batches: Sequence[Sequence[Row]] | None = None,
+    versions: Sequence[Version] | None = None,
     as_of: AsOf = "known",
     timestamp: str = "event_timestamp",
     features: Sequence[str] | None = None,
@@ -332,20 +343,21 @@ def historical(
 
     `features`: names of features and labels, and what tells whether these are mature; None: all features.
     `schema`: types of the rows' columns, where the group does not declare them and the rows do not show them.
+    `versions`: what `read` gives, in the place of rows: `reference_changes` makes them of updates and deletes.
     `now`, `complete_until`: the instant of the retrieval, and until when the source is said to be complete.
 
     Raises: DataError for spine rows without a time, and for event ids that are not unique.
     """
     batches = [rows] if batches is None else batches
     schema = schema or schema_of(group, [row for batch in batches for row in batch])
-    versions = read(group, batches, schema)
+    versions = read(group, batches, schema) if versions is None else versions
     timeless = sum(row.get(timestamp) is None for row in spine)
     if timeless:
         raise DataError(f"{timeless} spine rows have no `{timestamp}`")
     until = completeness(versions, instant(now)) if complete_until is None else instant(complete_until)
     found = [
         _spine_row(group, versions, row, instant(row[timestamp]), as_of, schema)
-        | labels(group, versions, _key(group, row), instant(row[timestamp]), instant(now), until)
+        | labels(group, versions, key_of(group, row), instant(row[timestamp]), instant(now), until)
         for row in spine
     ]
     return [{name: row[name] for name in features or group.feature_names} for row in found]
@@ -354,7 +366,7 @@ def historical(
 def _spine_row(
     group: FeatureGroup, versions: Sequence[Version], row: Row, t: int, as_of: AsOf, schema: Schema
 ) -> dict[str, Any]:
-    key = _key(group, row)
+    key = key_of(group, row)
     if key is None:
         return _defaulted(group, schema, dict.fromkeys(group.feature_names))
     t -= group.settling_delay
@@ -397,7 +409,7 @@ def labels(
 
 def completeness(versions: Sequence[Version], now: int) -> int | None:
     """How far a source is complete: its greatest known_at up to now."""
-    return max((v.known for v in versions if v.known <= now), default=None)
+    return max((v.known for v in versions if v.known <= now and not v.dead), default=None)
 
 
 # ----------------------------------------------------------------------------------------------- §7: online
@@ -420,6 +432,7 @@ def online(
     at: Any = None,
     *,
     batches: Sequence[Sequence[Row]] | None = None,
+    versions: Sequence[Version] | None = None,
     request: Sequence[Row] | None = None,
     schema: Schema | None = None,
 ) -> list[Answered]:
@@ -429,11 +442,11 @@ def online(
     """
     batches = [rows] if batches is None else batches
     schema = schema or schema_of(group, [row for batch in batches for row in batch])
-    versions = read(group, batches, schema)
+    versions = read(group, batches, schema) if versions is None else versions
     t = instant(at) - group.settling_delay
     answers = []
     for i, given in enumerate(keys):
-        key = _key(group, given)
+        key = key_of(group, given)
         if key is None:
             raise UsageError(f"row {i} has a null in its key")
         own = _own(group, request[i] if request is not None else {}, schema)
