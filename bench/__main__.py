@@ -7,13 +7,21 @@ import os
 import sys
 from pathlib import Path
 
-from bench import asof, counted, harness, materialize, online, report, servers, windows
+from bench import asof, counted, harness, materialize, objects, online, report, servers, windows
 from bench.profiling import profile
 
 ROOT = Path(__file__).resolve().parent.parent
 DATA = ROOT / "bench" / ".data"
 PAGE = ROOT / "docs" / "performance.md"
-WORKS = (*asof.WORKS, *windows.WORKS, *counted.WORKS, *materialize.WORKS, *online.WORKS, *servers.WORKS)
+WORKS = (
+    *asof.WORKS,
+    *windows.WORKS,
+    *counted.WORKS,
+    *materialize.WORKS,
+    *objects.WORKS,
+    *online.WORKS,
+    *servers.WORKS,
+)
 
 
 def main() -> int:
