@@ -61,7 +61,7 @@ class FromBucket(Gnomon):
 
 WORKS = (
     Work(
-        "asof-objects",
+        "objects-asof",
         "as-of: {spine:,} spine × {rows:,} rows × 20 features, ours from a bucket",
         SMALL,
         FULL,

@@ -58,3 +58,4 @@ def test_a_name_that_sqlite_would_take_for_text_is_no_column(opened):
 def test_sqlite_is_not_asked_to_compare_times(opened):
     reader = opened("CREATE TABLE rows (t)", "INSERT INTO rows VALUES ('2026-01-01')")
     assert reader.database.condition({"t": pl.Datetime("us")}, Wanted(instant("2026-01-01"))) == ""
+    assert reader.asks(["t"]) == "1 of the query's 1 column and all rows: it cannot compare `t` with a time"

@@ -132,7 +132,10 @@ def test_materialize_asks_for_what_became_known_and_training_for_its_windows(run
     at = datetime(2026, 1, 5, 4, tzinfo=UTC)
     spine = pl.DataFrame({"user_id": [0, 1, 2], "event_timestamp": [at] * 3})
     with gn.Store(clock=lambda: instant(at)) as store:
-        store.apply([user, orders, spend])
+        plan = store.apply([user, orders, spend])
+        assert "asks the database for 5 of the query's 6 columns, and rows of the stretch of time" in str(
+            plan
+        )
         assert store.materialize().rows == 100
         run("INSERT INTO orders VALUES (1000, 0, 0.5, '2026-01-05 03:30Z', '2026-01-05 03:30Z', 'x')")
         (report,) = store.materialize().groups

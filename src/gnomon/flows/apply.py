@@ -19,8 +19,10 @@ from gnomon.flows.leaks import leaks_of_service
 from gnomon.flows.markup import preformatted
 from gnomon.flows.project import Project
 from gnomon.plan.layout import NONE, Layout, filled_in, make_layout
+from gnomon.plan.normal import raw_columns
 from gnomon.registry.diff import Change, diff, render, requirements_of, updates_of
 from gnomon.registry.snapshot import Snapshot
+from gnomon.sources.sql import SQLReader
 from gnomon.types import DType
 
 _ROW_BYTES = 24
@@ -182,6 +184,8 @@ def _costs(reader: SourceReader, layout: Layout) -> Iterator[str]:
             f"`{layout.ref}` reads {reader.describe()}, which does not tell what has changed: "
             "each materialization reads it whole and builds the online table anew"
         )
+    if isinstance(reader, SQLReader):
+        yield f"`{layout.ref}` asks the database for {reader.asks(raw_columns(layout))}"
     endless = [o.name for o in layout.outputs if layout.kind == "event" and o.window == NONE]
     if endless:
         rows = reader.expected_rows()

@@ -15,7 +15,7 @@ from polars.io.plugins import register_io_source
 from gnomon.abc.source import EVERY_ROW, Part, SourceReader, Wanted
 from gnomon.config import expand
 from gnomon.define.source import SQLSource
-from gnomon.errors import DataError, nearest
+from gnomon.errors import DataError, counted, nearest
 from gnomon.plan.normal import as_type, days_are_times
 from gnomon.plugins import redacted, require
 from gnomon.sources.agree import check_fits, common_type
@@ -208,6 +208,14 @@ class SQLReader(SourceReader):
             f"SELECT {', '.join(columns)} FROM ({self.source.query})",
             f"WHERE {self._where(wanted) or 'true'}",
         )
+
+    def asks(self, columns: Sequence[str]) -> str:
+        """What the database is asked for, in words: how many columns, and whether all rows."""
+        asked = f"{len(set(columns))} of the query's {counted(len(self._columns), 'column')}"
+        # Any moment tells whether moments can be compared.
+        if self._where(Wanted(since=0)):
+            return f"{asked}, and rows of the stretch of time that is wanted"
+        return f"{asked} and all rows: it cannot compare `{self.source.timestamp}` with a time"
 
     def describe(self) -> str:
         return f"query on {self.at}"
