@@ -33,7 +33,7 @@ import numpy as np
 from gnomon.kernels import categories, folds, lanes, rows
 from gnomon.kernels._jit import inline, njit
 
-__all__ = ["answer", "list_room"]
+__all__ = ["answer", "list_room", "put"]
 
 # Header of a program.
 STATE, MAX_AGE, LAYOUT, LANES, VIEWS, WALKS, FEATURES, HEAD = 0, 1, 2, 3, 4, 5, 6, 7
@@ -77,7 +77,8 @@ def _was_active(words, places, n, t, lag):
 
 
 @inline
-def _put(result, features, slot, k, word, low, ok, found):
+def put(result, features, slot, k, word, low, ok, found):
+    """Write what a feature is for a key. ok: 0 null, 1 a value, 2 it cannot be computed; found: of the key."""
     status = NULL
     if ok == 2:
         status = ERROR
@@ -159,7 +160,7 @@ def answer(words, offsets, t, lag, program, request, request_bytes, lists, resul
         result[3 * features + 1, k] = error
         if error:
             for slot in range(features):
-                _put(result, features, slot, k, 0, 0, 2, False)
+                put(result, features, slot, k, 0, 0, 2, False)
             continue
         if start < end:
             n = rows.n_rows(words, start)
@@ -217,7 +218,7 @@ def _read_columns(
             word, low = lanes.pair(words, places, kinds[lane], lane, n, newest)
         while f < walk_table[view_table[v, 5] - 1, 4]:
             slot = feature_table[f, 1]
-            _put(result, features, slot, k, word, low, 1 if present else 0, found)
+            put(result, features, slot, k, word, low, 1 if present else 0, found)
             if expired:
                 result[2 * features + slot, k] = EXPIRED
             f += 1
@@ -302,7 +303,7 @@ def _fold_windows(
                 )  # fmt: skip
             for j in range(f, end):
                 slot = feature_table[j, 1]
-                _put(result, features, slot, k, made[j - f, 0], made[j - f, 1], made[j - f, 2], found)
+                put(result, features, slot, k, made[j - f, 0], made[j - f, 1], made[j - f, 2], found)
             f = end
             w += 1
 

@@ -45,6 +45,7 @@ __all__ = [
     "LANES",
     "MAX",
     "MIN",
+    "NO_LEAF",
     "UNTIL",
     "VAR",
     "WIDE",
@@ -52,6 +53,7 @@ __all__ = [
     "add_lag",
     "add_var_words",
     "any_null",
+    "checksum",
     "gather_bytes",
     "inspect",
     "locate",
@@ -81,7 +83,7 @@ FIXED, WIDE, VAR = 0, 1, 2
 """Kinds of lanes."""
 ID_HASH, ID_INT, ID_TEXT = 0, 1, 2
 """Kinds of row ids."""
-BAD_CHECKSUM, BAD_FORMAT, BAD_LAYOUT = 1, 2, 3
+BAD_CHECKSUM, BAD_FORMAT, BAD_LAYOUT, NO_LEAF = 1, 2, 3, 4
 """Why a value is refused; 0 is a sound value."""
 
 # What `sections` finds, in this order; then two places a lane: its data, its valid bits.
@@ -109,7 +111,7 @@ def _mixed(state, word):
 
 
 @inline
-def _checksum(words, start, end):
+def checksum(words, start, end):
     """The checksum of the value `words[start:end]`; its own word counts as zero.
 
     Four chains, because one alone would wait for each multiplication.
@@ -136,7 +138,7 @@ def seal(words, offsets, first, last):
     """Write the checksums of the values of keys [first, last)."""
     for k in range(first, last):
         if offsets[k] < offsets[k + 1]:
-            words[offsets[k] + 1] = _checksum(words, offsets[k], offsets[k + 1])
+            words[offsets[k] + 1] = checksum(words, offsets[k], offsets[k + 1])
 
 
 @njit
@@ -144,7 +146,7 @@ def verify(words, start, end, layout):
     """Whether `words[start:end]` is a sound value of this layout: 0, or the reason why not."""
     if end - start < HEADER or words[start] & 0xFF_FFFF != _MAGIC:
         return BAD_FORMAT
-    if words[start + 1] != _checksum(words, start, end):
+    if words[start + 1] != checksum(words, start, end):
         return BAD_CHECKSUM
     if words[start + 5] != layout:
         return BAD_LAYOUT
