@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from itertools import pairwise
 
 import numpy as np
 import polars as pl
@@ -28,10 +27,11 @@ from gnomon.flows.read import Origin, collect_rows, telling
 from gnomon.flows.retractions import NONE_RETRACTED, Retractions, retracted
 from gnomon.flows.table import HASHES
 from gnomon.kernels import order
-from gnomon.online import codec
+from gnomon.online import codec, writer
 from gnomon.online.arrays import Column, WordColumn
-from gnomon.online.merge import IdConflict, Merged, Retention, merge
+from gnomon.online.merge import IdConflict, Retention
 from gnomon.online.values import encode
+from gnomon.online.views import views_of
 from gnomon.plan.identity import Hashes, content_hashes, row_hashes
 from gnomon.plan.keys import key_bytes
 from gnomon.plan.layout import Layout
@@ -90,11 +90,11 @@ class LoadedPiece:
     newest_known: int = ALWAYS
     """The newest known_at in it that is not in the future; ALWAYS if there is none."""
 
-    def add(self, merged: Merged) -> None:
-        self.duplicates += merged.duplicates
-        self.ties += merged.ties
-        self.late += merged.late
-        self.retired += merged.retired
+    def add(self, counts: writer.Counts) -> None:
+        self.duplicates += counts.duplicates
+        self.ties += counts.ties
+        self.late += counts.late
+        self.retired += counts.retired
 
 
 def load(
@@ -351,24 +351,17 @@ def _write(
     *,
     whole: bool = False,
 ) -> None:
-    shape = table.shape.layout()
+    target = writer.Target(table.name, table.shape.layout(), views_of(layout.outputs))
     retention = Retention(table.horizon, table.watermark, table.start)
     fresh = not table.parts and not table.complete and not _has_rows(store, table.name)
     try:
         if fresh:
-            merged = merge(shape, codec.nothing(shape, len(keys)), rows, retention)
-            buffer, offsets = codec.pack(shape, merged.rows)
-            # Copies: a million views of one buffer keep the garbage collector busy for longer than copying
-            # takes.
-            view, bounds = buffer.tobytes(), offsets.tolist()
-            store.load(
-                table.name, ((k, view[a:b]) for k, a, b in zip(keys, bounds, bounds[1:], strict=False))
-            )
-            loaded.add(merged)
+            loaded.add(writer.load(store, target, keys, rows, retention))
         else:
             for first in range(0, len(keys), _KEYS_AT_ONCE):
                 last = min(first + _KEYS_AT_ONCE, len(keys))
-                _update(store, shape, table.name, keys, rows, first, last, retention, loaded, whole)
+                here = codec.select_keys(rows, range(first, last))
+                loaded.add(writer.update(store, target, keys[first:last], here, retention, whole=whole))
                 if not quiet:
                     emit(Progress("materialize", layout.ref, last, len(keys), "keys"))
     except IdConflict as conflict:
@@ -382,56 +375,3 @@ def _write(
 
 def _has_rows(store: OnlineStore, table: str) -> bool:
     return table in store.tables()
-
-
-def _update(
-    store: OnlineStore,
-    shape: codec.Layout,
-    table: str,
-    keys: list[bytes],
-    rows: codec.FlatRows,
-    first: int,
-    last: int,
-    retention: Retention,
-    loaded: LoadedPiece,
-    whole: bool,
-) -> None:
-    here = keys[first:last]
-    done: dict[int, Merged] = {}
-
-    def combine(positions: Sequence[int], old: list[bytes | None]) -> list[memoryview]:
-        held = codec.unpack(shape, old, lambda i: f"{table}, key {here[positions[i]]!r}")
-        merged = merge(shape, held, select_keys(rows, [first + p for p in positions]), retention, whole=whole)
-        buffer, offsets = codec.pack(shape, merged.rows)
-        # A store may ask again for the same keys: what the last answer did is what was done.
-        done[positions[0]] = merged
-        view, bounds = buffer.data, offsets.tolist()
-        return [view[a:b] for a, b in pairwise(bounds)]
-
-    store.update(table, here, combine)
-    for merged in done.values():
-        loaded.add(merged)
-
-
-def select_keys(rows: codec.FlatRows, keys: Sequence[int]) -> codec.FlatRows:
-    """The rows of some keys, in the order given."""
-    chosen = np.asarray(keys, np.int64)
-    starts, ends = rows.key_start[chosen], rows.key_start[chosen + 1]
-    sizes = ends - starts
-    key_start = np.zeros(len(chosen) + 1, np.int64)
-    np.cumsum(sizes, out=key_start[1:])
-    at = np.arange(key_start[-1]) + np.repeat(starts - key_start[:-1], sizes)
-    content = rows.content.reshape(-1, 2)[at].reshape(-1) if rows.content.size else rows.content
-    return codec.FlatRows(
-        key_start=key_start,
-        event_time=rows.event_time[at],
-        known_at=rows.known_at[at],
-        until=rows.until[at],
-        dead=rows.dead[at],
-        row_id=rows.row_id.take(at),
-        content=content,
-        lanes=tuple(column.take(at) for column in rows.lanes),
-        counter=rows.counter[chosen],
-        first_activation=rows.first_activation[chosen],
-        newest_dropped=rows.newest_dropped[chosen],
-    )

@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 import polars as pl
 
+from gnomon.abc.online import OnlineStore
 from gnomon.errors import ComputeError, DataError, HorizonError, Unavailable, UsageError, counted
 from gnomon.flows import ondemand
 from gnomon.flows.compiled import Compiled, Flags, Ready, unanswerable
@@ -25,7 +26,8 @@ from gnomon.flows.project import Project
 from gnomon.flows.question import Columns, Instants, instants, key_columns
 from gnomon.flows.request import Step
 from gnomon.online.codec import MIN, refuse
-from gnomon.online.program import STATUSES, Answers, RequestRows, answer, request_rows
+from gnomon.online.program import STATUSES, Answers, RequestRows, request_rows
+from gnomon.online.tree import Changed, HotAnswers, Place, answer
 from gnomon.online.values import encode
 from gnomon.plan.keys import Encode, encode_all
 from gnomon.plan.normal import lane
@@ -160,10 +162,16 @@ def lookup(
             values, epoch = store.read_many([q.asked for q in questions if q.asked is not None], EPOCH)
             if epoch == compiled.epoch:
                 held = iter(values)
-                answered = [
-                    _unready(q.ready, n) if q.asked is None else _answered(q, next(held), fields, t, n)
-                    for q in questions
-                ]
+                try:
+                    answered = [
+                        _unready(q.ready, n)
+                        if q.asked is None
+                        else _answered(store, q, next(held), fields, t, n)
+                        for q in questions
+                    ]
+                except Changed:
+                    # A hot key was written, or its table has gone, while its leaves were read.
+                    continue
                 return _gather(compiled, answered, fields, t, n)
         compiled = recompile()
     raise Unavailable(
@@ -205,15 +213,17 @@ def _unready(ready: Ready, n: int) -> Answered:
 
 
 def _answered(
-    question: _Question, values: list[bytes | None], fields: Fields, t: Instants, n: int
+    store: OnlineStore, question: _Question, values: list[bytes | None], fields: Fields, t: Instants, n: int
 ) -> Answered:
     """The answers of one group, from its stored values."""
     ready, names, refused = question.ready, question.keys, question.refused
     assert ready.program is not None
+    assert ready.table is not None
     size = len(ready.job.outputs)
     own = _own_rows(ready, fields, n) if ready.program.takes_request else _NO_REQUEST
     delay = ready.job.layout.settling_delay
-    found = answer(ready.program, values, t.each - delay if delay else t.each, own)
+    place = Place(store, ready.table.name, names)
+    found = answer(ready.program, values, t.each - delay if delay else t.each, own, place)
     columns = found.columns()
     if refused or len(ready.asked) < size:
         columns = _spread(ready, refused, columns, None, n)
@@ -301,7 +311,7 @@ def _own_rows(ready: Ready, fields: Fields, n: int) -> RequestRows:
 
 
 def _reasons(
-    ready: Ready, found: Answers, names: list[bytes], codes: list[list[int]]
+    ready: Ready, found: Answers | HotAnswers, names: list[bytes], codes: list[list[int]]
 ) -> list[Mapping[int, str]]:
     """By output: why the rows with status ERROR could not be computed."""
     table = ready.table.name if ready.table is not None else ""

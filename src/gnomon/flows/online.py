@@ -20,6 +20,7 @@ from gnomon.columns import Kind, kind_of
 from gnomon.errors import Unavailable
 from gnomon.locks import locked
 from gnomon.online import codec
+from gnomon.online.index import leaves_table
 from gnomon.plan.layout import Input, Layout
 from gnomon.time import ALWAYS, DAY
 from gnomon.types import dtype_text
@@ -162,7 +163,8 @@ def settle(store: OnlineStore, ref: str) -> Document:
 def unnamed_tables(store: OnlineStore, ref: str, document: Document) -> list[str]:
     """The tables of a group that its document does not name."""
     refilled = None if document.refill is None else document.refill.table
-    named = {table.name for table in (document.live, document.building, refilled) if table is not None}
+    tables = [table.name for table in (document.live, document.building, refilled) if table is not None]
+    named = {*tables, *map(leaves_table, tables)}
     return [name for name in store.tables() if name.rpartition("#")[0] == ref and name not in named]
 
 

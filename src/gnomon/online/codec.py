@@ -19,7 +19,20 @@ from gnomon.errors import CorruptValue, DataError
 from gnomon.kernels import rows as kernel
 from gnomon.online.arrays import NO_BYTES, NO_INTS, Bytes, Column, Int64s, VarColumn, WordColumn
 
-__all__ = ["MAX", "MIN", "FlatRows", "IdKind", "Lane", "Layout", "fresh", "join_values", "pack", "unpack"]
+__all__ = [
+    "MAX",
+    "MIN",
+    "FlatRows",
+    "IdKind",
+    "Lane",
+    "Layout",
+    "fresh",
+    "join_values",
+    "nothing",
+    "pack",
+    "select_keys",
+    "unpack",
+]
 
 MAX, MIN = kernel.MAX, kernel.MIN
 
@@ -144,6 +157,30 @@ def fresh(
         counter=np.ones(keys, np.int64),
         first_activation=np.full(keys, MAX),
         newest_dropped=np.full(keys, MIN),
+    )
+
+
+def select_keys(rows: FlatRows, keys: Sequence[int]) -> FlatRows:
+    """The rows of some keys, in the order given."""
+    chosen = np.asarray(keys, np.int64)
+    starts, ends = rows.key_start[chosen], rows.key_start[chosen + 1]
+    sizes = ends - starts
+    key_start = np.zeros(len(chosen) + 1, np.int64)
+    np.cumsum(sizes, out=key_start[1:])
+    at = np.arange(key_start[-1]) + np.repeat(starts - key_start[:-1], sizes)
+    content = rows.content.reshape(-1, 2)[at].reshape(-1) if rows.content.size else rows.content
+    return FlatRows(
+        key_start=key_start,
+        event_time=rows.event_time[at],
+        known_at=rows.known_at[at],
+        until=rows.until[at],
+        dead=rows.dead[at],
+        row_id=rows.row_id.take(at),
+        content=content,
+        lanes=tuple(column.take(at) for column in rows.lanes),
+        counter=rows.counter[chosen],
+        first_activation=rows.first_activation[chosen],
+        newest_dropped=rows.newest_dropped[chosen],
     )
 
 
@@ -297,6 +334,7 @@ _REASONS = {
     kernel.BAD_CHECKSUM: "its checksum does not match",
     kernel.BAD_FORMAT: "it is of no format that this release knows",
     kernel.BAD_LAYOUT: "it was written for other columns",
+    kernel.NO_LEAF: "some of its rows are missing",
 }
 
 

@@ -58,6 +58,10 @@ class Merged:
     """Arriving rows from beyond the horizon, and active since the start: not kept."""
     retired: int
     """Rows held until now that fell behind the horizon."""
+    source: Int64s
+    """[n]: where each of the rows came from: its position among the old rows, then the new ones."""
+    ident: Int64s
+    """[old and new rows]: rows of equal number are versions of one."""
 
 
 class IdConflict(DataError):
@@ -128,7 +132,9 @@ def merge(
     news = np.maximum(new.event_time, new.known_at) >= retention.start
     late = int(np.count_nonzero(arrived & news))
     retired = int(np.count_nonzero(dropped[: old.n_rows]))
-    return Merged(rows, int(np.count_nonzero(found.repeated)), found.ties, late, retired)
+    return Merged(
+        rows, int(np.count_nonzero(found.repeated)), found.ties, late, retired, positions, found.ident
+    )
 
 
 @dataclass(frozen=True, slots=True)

@@ -90,6 +90,11 @@ class Program:
     """How many lines each list may have; three times for lists by key, whose entries have three."""
     shapes: tuple[Shape, ...]
     """Of each output: how its value lies in words."""
+    types: tuple[pl.DataType, ...]
+    """Of the lanes."""
+    max_age: int | None = None
+    plans: dict[bytes, Any] = field(default_factory=dict, compare=False, repr=False)
+    """Of `online.tree`, made when they are needed."""
 
     @cached_property
     def plain(self) -> tuple[bool, ...] | None:
@@ -147,6 +152,8 @@ def make_program(
         code=np.array([*head, *layout.form.tolist(), *lane_types, *tables], np.int64),
         list_lengths=np.array([length for output in outputs for length in _lines(output)], np.int64),
         shapes=tuple(_shape(output, layout, types) for output in outputs),
+        types=tuple(types),
+        max_age=max_age,
     )
 
 
