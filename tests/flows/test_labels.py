@@ -239,6 +239,12 @@ def test_an_overflow_is_an_error_that_names_the_label(bare):
         train(bare, LABELS, [(1, T)])
 
 
+def test_an_overflow_of_a_label_that_is_not_mature_is_no_error(bare):
+    bare.apply([BOTH])
+    bare.insert(BOTH, [visit(1, T, 2**62), visit(1, T + US, 2**62)])
+    assert train(bare, LABELS[:1], [(1, T)]) == {"ms_sum_next_1d": [None], "ms_sum_next_1d_mature": [False]}
+
+
 # ------------------------------------------------------------------------------------------ services, online
 
 

@@ -13,7 +13,7 @@ from gnomon.flows.labels import look_forward
 from gnomon.plan.layout import Layout, make_layout
 from gnomon.plan.normal import PART, key, lane, normalise
 from gnomon.testing.strategies import Case
-from gnomon.time import instant
+from gnomon.time import NEVER, instant
 
 
 def trained(case: Case, as_of: Any = "known") -> list[dict[str, Any]]:
@@ -47,4 +47,6 @@ def foretold(case: Case, now: int) -> list[dict[str, Any]]:
     layout = make_layout(case.group, case.schema).labels
     assert layout is not None
     asked = _spine(case, layout)
-    return look_forward(layout, layout.outputs, _frame(case, layout), asked.keys, asked.t, now).to_dicts()
+    return look_forward(
+        layout, layout.outputs, _frame(case, layout), asked.keys, asked.t, now, NEVER
+    ).to_dicts()

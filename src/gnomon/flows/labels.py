@@ -25,7 +25,7 @@ from gnomon.flows.request import Ident, Job
 from gnomon.flows.retractions import read_retractions, retracted
 from gnomon.plan.layout import Layout, Output
 from gnomon.plan.normal import DELETE, KNOWN_AT, OP, complete, event_time, key, micros
-from gnomon.time import NEVER
+from gnomon.time import ALWAYS, NEVER
 
 _T = "__asked"
 
@@ -61,11 +61,13 @@ def answer_labels(
 
     def work(rows: pl.DataFrame, part: pl.DataFrame) -> pl.DataFrame:
         rows = retracted(job.layout, rows, retractions)
-        return look_forward(job.layout, job.outputs, rows, part.select(keys), cols.words(part[_T]), now)
+        return look_forward(
+            job.layout, job.outputs, rows, part.select(keys), cols.words(part[_T]), now, until
+        )
 
     with telling(job.layout.ref, Origin(reader, job.layout, reading.parts)):
-        found = project.engine.run(reading.frame, asked, keys, work, expected_rows=reader.expected_rows())
         until = complete_until if complete_until is not None else completeness(reading.raw, job.layout, now)
+        found = project.engine.run(reading.frame, asked, keys, work, expected_rows=reader.expected_rows())
     values: dict[Ident, pl.Series] = {}
     for ident, output in zip(job.idents, job.outputs, strict=True):
         ok = is_mature(t, output.window + output.lateness, until)
@@ -75,15 +77,25 @@ def answer_labels(
 
 
 def look_forward(
-    layout: Layout, outputs: Sequence[Output], rows: pl.DataFrame, keys: pl.DataFrame, t: cols.Words, now: int
+    layout: Layout,
+    outputs: Sequence[Output],
+    rows: pl.DataFrame,
+    keys: pl.DataFrame,
+    t: cols.Words,
+    now: int,
+    until: int | None,
 ) -> pl.DataFrame:
-    """The values of labels over the rows known by `now`, whether or not they are mature.
+    """The values of labels over the rows known by `now`. Those that are not mature, by `until`, mean nothing.
 
     `rows`: in normal form; `keys` and `t`: of the questions, in whose order the values are.
     """
     made: dict[str, pl.Series] = {}
-    for window, chosen in grouped(outputs, lambda output: output.window).items():
-        found = answer(layout, chosen, rows, Spine(keys, later(t, window)), now)
+    for (window, lateness), chosen in grouped(
+        outputs, lambda output: (output.window, output.lateness)
+    ).items():
+        # What is not mature is asked before all rows: it is null whatever they are, and cannot overflow.
+        ok = is_mature(t, window + lateness, until).view(np.bool_)
+        found = answer(layout, chosen, rows, Spine(keys, np.where(ok, later(t, window), ALWAYS)), now)
         made.update({column.name: column for column in found.columns})
     return pl.DataFrame([made[output.name] for output in outputs])
 
