@@ -9,7 +9,7 @@ import pytest
 
 import gnomon as gn
 from gnomon.errors import BreakingChange, DataError, DefinitionError, NotFound, UsageError
-from tests.flows.small import HOUR, USER, VISITS, T, ask, plan, train, visit
+from tests.flows.small import HOUR, MINUTE, USER, VISITS, T, ask, plan, train, visit
 
 SECONDS = gn.FeatureGroup(
     "visits",
@@ -154,3 +154,37 @@ def test_rows_with_updates_are_not_copied(store):
 def test_a_group_is_not_copied_into_itself(store):
     with pytest.raises(UsageError, match="into itself"):
         store.copy("visits", "visits@1")
+
+
+BUYS = gn.FeatureGroup(
+    "buys", entity=USER, timestamp="at", event_id="id", schema={"id": pl.Int64}, features=[gn.count()]
+)
+
+
+def test_what_is_retracted_stays_so_in_the_copy(bare):
+    later = gn.FeatureGroup(
+        "buys",
+        version=2,
+        entity=USER,
+        timestamp="at",
+        event_id="id",
+        schema={"id": pl.Int64},
+        features=[gn.count()],
+    )
+    bare.apply([BUYS, later])
+    bare.insert(BUYS, {"user": [1, 1], "at": [T - HOUR] * 2, "id": [1, 2]})
+    bare.retract(BUYS, [2])
+    for _ in range(2):
+        bare.copy("buys@1", "buys@2")
+        assert train(bare, [later], [(1, T), (1, T - MINUTE)]) == {"count": [1, 2]}
+    bare.materialize("buys@2")
+    assert ask(bare, [later], [1]) == {"count": [1]}
+
+
+def test_retracted_rows_are_not_copied_to_where_they_have_no_ids(bare):
+    nameless = gn.FeatureGroup("buys", version=2, entity=USER, timestamp="at", features=[gn.count()])
+    bare.apply([BUYS, nameless])
+    bare.insert(BUYS, {"user": [1], "at": [T - HOUR], "id": [1]})
+    bare.retract(BUYS, [1])
+    with pytest.raises(UsageError, match="has not the same ids"):
+        bare.copy("buys@1", "buys@2")

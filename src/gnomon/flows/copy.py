@@ -13,6 +13,7 @@ from gnomon.flows.insert import Commit, insert
 from gnomon.flows.optimize import check_cached
 from gnomon.flows.project import Project
 from gnomon.flows.read import collect_rows
+from gnomon.flows.retractions import carry_retractions, log_name
 from gnomon.flows.table import declared_columns
 from gnomon.plan.layout import Layout
 
@@ -27,10 +28,11 @@ def copy(
     """Insert the rows of `source` into `target`, in one commit. Doing it again adds what is new since.
 
     `columns`: a row expression over the columns of `source` for columns of `target`; others are those of the same name,
-    or null where there is none.
+    or null where there is none. What is retracted of `source` is so of `target`.
 
-    Raises: UsageError for groups with a source, and for rows that updates or deletes have replaced; DataError for an
-            expression that does not fit; what `insert` raises. Nothing is written then.
+    Raises: UsageError for groups with a source, for rows that updates or deletes have replaced, and where ids are
+            retracted that `target` does not have; DataError for an expression that does not fit; what `insert`
+            raises. Nothing is written then.
     """
     for group in (source, target):
         check_cached(group)
@@ -48,7 +50,16 @@ def copy(
         made[name] if name in made else pl.col(name) if name in held else pl.lit(None, dtype).alias(name)
         for name, dtype in wanted.items()
     )
-    return insert(project, target, layout, collect_rows(rows, source.ref))
+    found = collect_rows(rows, source.ref)
+    if project.offline.version(log_name(source)) is not None:
+        if target.event_id is None or target.event_id != source.event_id or target.event_id in made:
+            raise UsageError(
+                f"ids of `{source.ref}` are retracted, and `{target.ref}` has not the same ids",
+                hint=f'declare event_id="{source.event_id}" in it, and copy the column as it is',
+            )
+        # First, so that no reader sees the rows without it.
+        carry_retractions(project.offline, source, target, project.author)
+    return insert(project, target, layout, found)
 
 
 def _expressions(

@@ -79,6 +79,19 @@ def append_retractions(
     offline.append(log_name(group), rows, note={"author": author}, after=after)
 
 
+def carry_retractions(offline: OfflineStore, source: FeatureGroup, target: FeatureGroup, author: str) -> None:
+    """Let what is retracted of one group be so of another that is to hold its rows. Doing it again changes nothing."""
+
+    def step(base: int) -> None:
+        told = offline.scan(log_name(source), _COLUMNS).collect()
+        held = offline.scan(log_name(target), _COLUMNS).collect()
+        lacks = told.unique(maintain_order=True).join(held, on=list(_COLUMNS), how="anti")
+        if len(lacks):
+            offline.append(log_name(target), lacks, note={"author": author}, after=base)
+
+    offline.change(log_name(target), step)
+
+
 def empty_retractions(
     offline: OfflineStore, group: FeatureGroup, note: Mapping[str, str], after: int
 ) -> None:
