@@ -124,6 +124,14 @@ def test_41_old_data_materialized_today_keeps_its_windows(store: gn.Store) -> No
     assert visits(store, 1) == {"x_sum_1h": None, "x_sum_1d": None, "count_1d": 0}
 
 
+@pytest.mark.parametrize("backfilled", [False, True])
+def test_41_a_row_dated_2099_takes_no_window_from_old_data(store: gn.Store, backfilled: bool) -> None:
+    old = datetime(2013, 1, 1, tzinfo=UTC)
+    store.insert(VISITS, {"user": [1, 1], "at": [old, datetime(2099, 1, 1, tzinfo=UTC)], "x": [1, 2]})
+    store.backfill(VISITS) if backfilled else store.materialize()
+    assert visits(store, 1, old + SECOND) == {"x_sum_1h": 1, "x_sum_1d": 1, "count_1d": 1}
+
+
 def test_43_a_late_row_is_loaded_by_the_next_run(store: gn.Store) -> None:
     store.insert(VISITS, {"user": [1], "at": [T - SECOND], "x": [1]})
     store.materialize()

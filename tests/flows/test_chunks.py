@@ -13,8 +13,8 @@ from gnomon.flows.load import Piece
 from gnomon.time import ALWAYS, DAY, HOUR, NEVER
 
 FILE, QUERY, GROWING = Part("f", "1"), Part("q", ""), Part("g", "known_at", grows=True)
-YEAR, MORNING = Survey(10**8, 10**8, 0, 365 * DAY), Survey(10**8, 10**8, 0, 5 * HOUR)
-SMALL = Survey(1000, 1000, 0, 365 * DAY)
+YEAR, MORNING = Survey(10**8, 10**8, 0, 365 * DAY, 365 * DAY), Survey(10**8, 10**8, 0, 5 * HOUR, 5 * HOUR)
+SMALL = Survey(1000, 1000, 0, 365 * DAY, 365 * DAY)
 
 
 @pytest.mark.parametrize(

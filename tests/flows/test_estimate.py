@@ -34,9 +34,9 @@ def visited(store):
 
 def test_survey_counts_rows_by_activation(visited):
     layout, reader, parts = looked(visited, VISITS)
-    found = survey(reader, layout, parts, EVERYTHING, (NOON - 2 * HOUR, NOON))
-    assert found == Survey(80, 4, NOON - 39 * HOUR, NOON)
-    assert survey(reader, layout, parts, (NOON - HOUR, NOON), (ALWAYS, NOON - HOUR)).rows == 2
+    found = survey(reader, layout, parts, EVERYTHING, (NOON - 2 * HOUR, NOON), NOON)
+    assert found == Survey(80, 4, NOON - 39 * HOUR, NOON, NOON)
+    assert survey(reader, layout, parts, (NOON - HOUR, NOON), (ALWAYS, NOON - HOUR), NOON).rows == 2
 
 
 def test_survey_ends_with_the_last_row_that_becomes_active(bare):
@@ -44,17 +44,19 @@ def test_survey_ends_with_the_last_row_that_becomes_active(bare):
     bare.apply([group])
     bare.insert(group, [{"user": 1, "at": T, "seen": None}])
     layout, reader, parts = looked(bare, group)
-    assert survey(reader, layout, parts, EVERYTHING, EVERYTHING) == Survey(1, 1, NEVER, ALWAYS)
+    assert survey(reader, layout, parts, EVERYTHING, EVERYTHING, NOON) == Survey(1, 1, NEVER, ALWAYS, ALWAYS)
     bare.insert(group, [{"user": 1, "at": T, "seen": T + 60 * MINUTE}])
     layout, reader, parts = looked(bare, group)
-    assert survey(reader, layout, parts, EVERYTHING, EVERYTHING) == Survey(2, 2, NOON + HOUR, NOON + HOUR)
+    assert survey(reader, layout, parts, EVERYTHING, EVERYTHING, NOON) == Survey(
+        2, 2, NOON + HOUR, NOON + HOUR, ALWAYS
+    )
 
 
 @pytest.mark.parametrize("extent", [(ALWAYS, 0), (NOON + 1, NEVER)])
 def test_survey_of_nothing(visited, extent):
     layout, reader, parts = looked(visited, VISITS)
-    assert survey(reader, layout, parts, extent, EVERYTHING) == Survey(0, 0, NEVER, ALWAYS)
-    assert survey(reader, layout, (), EVERYTHING, EVERYTHING) == Survey(0, 0, NEVER, ALWAYS)
+    assert survey(reader, layout, parts, extent, EVERYTHING, NOON) == Survey(0, 0, NEVER, ALWAYS, ALWAYS)
+    assert survey(reader, layout, (), EVERYTHING, EVERYTHING, NOON) == Survey(0, 0, NEVER, ALWAYS, ALWAYS)
 
 
 def test_bins_are_those_that_hold_rows_in_order(visited):
@@ -72,9 +74,9 @@ def test_rows_keys_and_room_are_those_of_the_table_that_is_made(store, group):
     }
     store.insert(group, rows[group.name])
     layout, reader, parts = looked(store, group)
-    found = survey(reader, layout, parts, EVERYTHING, EVERYTHING)
+    found = survey(reader, layout, parts, EVERYTHING, EVERYTHING, NOON)
     reach = reach_of(layout, store._project.config.slack)
-    table = moved_on(Table("t", shape_of(layout), keys_of(layout)), layout, reach, found.last, NOON)
+    table = moved_on(Table("t", shape_of(layout), keys_of(layout)), layout, reach, found.newest)
     told = estimate(store._project, layout, reader, parts, found, table, EVERYTHING, 1, None)
     done = store.backfill(group)
     assert (told.rows, told.keys) == (done.rows, 7)
@@ -83,7 +85,7 @@ def test_rows_keys_and_room_are_those_of_the_table_that_is_made(store, group):
 
 def test_many_chunks_and_a_slow_last_run_take_longer(visited):
     layout, reader, parts = looked(visited, VISITS)
-    found = survey(reader, layout, parts, EVERYTHING, EVERYTHING)
+    found = survey(reader, layout, parts, EVERYTHING, EVERYTHING, NOON)
     table = Table("t", shape_of(layout), keys_of(layout))
     slow = estimate(visited._project, layout, reader, parts, found, table, EVERYTHING, 1, 1e6)
     assert slow.seconds > 1
@@ -94,7 +96,7 @@ def test_many_chunks_and_a_slow_last_run_take_longer(visited):
 def test_nothing_takes_nothing(store):
     layout, reader, parts = looked(store, VISITS)
     table = Table("t", shape_of(layout), keys_of(layout))
-    found = survey(reader, layout, parts, EVERYTHING, EVERYTHING)
+    found = survey(reader, layout, parts, EVERYTHING, EVERYTHING, NOON)
     assert estimate(store._project, layout, reader, parts, found, table, EVERYTHING, 1, None) == Estimate(
         0, 0, 0, 0.0, "there are no rows"
     )

@@ -80,20 +80,23 @@ def test_table_that_let_go_what_a_longer_window_needs_is_not_good_any_more(layou
     assert not still_good(replace(given, span=DAY // 2), layout, Reach(3 * DAY, 0), [], ALWAYS)
 
 
-def test_watermark_never_passes_now_and_never_goes_back(layout):
-    first = moved_on(table(layout), layout, REACH, newest=2**60, now=10 * DAY)
+def test_watermark_never_goes_back(layout):
+    first = moved_on(table(layout), layout, REACH, newest=10 * DAY)
     assert (first.watermark, first.horizon, first.span) == (10 * DAY, 8 * DAY, layout.span)
-    assert moved_on(first, layout, REACH, newest=9 * DAY, now=11 * DAY) == first
-    assert moved_on(first, layout, REACH, newest=ALWAYS, now=11 * DAY) == first
+    assert moved_on(first, layout, REACH, newest=9 * DAY) == first
+    assert moved_on(first, layout, REACH, newest=ALWAYS) == first
 
 
-def test_newest_activation_is_that_of_the_rows_before_the_end(store, layout):
+def test_newest_activation_is_that_of_the_rows_before_the_end_and_not_of_the_future(store, layout):
     store.insert(VISITS, [visit(1, T - HOUR), visit(2, T)])
     reader = store._project.reader(VISITS, layout)
     [only] = reader.parts()
-    assert newest_activation(layout, reader, [Piece(only, ALWAYS, NEVER)]) == instant(T)
-    assert newest_activation(layout, reader, [Piece(only, ALWAYS, instant(T))]) == instant(T - HOUR)
-    assert newest_activation(layout, reader, []) == ALWAYS
+    assert newest_activation(layout, reader, [Piece(only, ALWAYS, NEVER)], NEVER) == instant(T)
+    assert newest_activation(layout, reader, [Piece(only, ALWAYS, NEVER)], instant(T) - 1) == instant(
+        T - HOUR
+    )
+    assert newest_activation(layout, reader, [Piece(only, ALWAYS, instant(T))], NEVER) == instant(T - HOUR)
+    assert newest_activation(layout, reader, [], NEVER) == ALWAYS
 
 
 def test_source_text_changes_with_what_decides_which_rows_there_are(store):

@@ -161,6 +161,18 @@ def test_what_was_updated_deleted_or_retracted_is_no_more_in_the_label(bare, clo
     assert train(bare, ["visits:next"], asked)["next_mature"] == [True, True, False], "no row is known later"
 
 
+def test_an_update_of_one_row_does_not_tell_that_the_others_are_there(bare, clock):
+    group = gn.FeatureGroup(
+        "visits", entity=USER, timestamp="at", event_id="id", schema={"ms": pl.Int64, "id": pl.Int64},
+        features=[gn.label(gn.count(), "1d", name="next")],
+    )  # fmt: skip
+    bare.apply([group])
+    bare.insert(group, [{**visit(1, T, 1), "id": 1}, {**visit(1, T + 5 * DAY, 2), "id": 2}])
+    clock.now = T + 30 * DAY
+    bare.insert(group, [{**visit(1, T, 3), "id": 1}])
+    assert train(bare, ["visits:next"], [(1, T + 10 * DAY)])["next_mature"] == [False]
+
+
 def test_one_row_dated_2099_makes_nothing_mature(labelled):
     labelled.insert(BOTH, [visit(3, T + 30_000 * DAY)])
     assert train(labelled, ["visits:again"], [(1, T + 10 * DAY)])["again_mature"] == [False]

@@ -264,9 +264,9 @@ def _plan(job: _Job, document: Document) -> _Plan:
         shape, keys = shape_of(job.layout), keys_of(job.layout)
         table = Table(name, shape, keys, text, start=extent[0], retracted=told)
         refill = Refill(table, *job.asked, replaces=document.live.name if document.live is not None else "")
-    surveyed = survey(reader, job.layout, parts, extent, job.asked)
-    reach, now = reach_of(job.layout, job.project.config.slack), job.project.clock()
-    refill = replace(refill, table=moved_on(refill.table, job.layout, reach, surveyed.last, now))
+    surveyed = survey(reader, job.layout, parts, extent, job.asked, job.project.clock())
+    reach = reach_of(job.layout, job.project.config.slack)
+    refill = replace(refill, table=moved_on(refill.table, job.layout, reach, surveyed.newest))
     length = bin_length(job.chunk, surveyed, parts)
     edges: tuple[int, ...] = (extent[1],)
     if length is not None:
@@ -413,9 +413,9 @@ def _caught_up(job: _Job, plan: _Plan, refill: Refill, report: BackfillReport) -
     refill = replace(refill, table=_with_ends(refill, parts, plan.extent[1]))
     pieces = list(missing(refill.table, parts, end))
     if pieces:
-        newest = newest_activation(job.layout, reader, pieces)
+        newest = newest_activation(job.layout, reader, pieces, job.project.clock())
         reach = reach_of(job.layout, job.project.config.slack)
-        moved = moved_on(refill.table, job.layout, reach, newest, job.project.clock())
+        moved = moved_on(refill.table, job.layout, reach, newest)
         # Noted before rows are let go.
         refill = replace(refill, table=moved)
         _note(job, refill)

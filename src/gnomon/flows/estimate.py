@@ -44,6 +44,8 @@ class Survey:
     """The least activation; NEVER if there are no rows."""
     last: int
     """The greatest activation, of rows that become active at all; ALWAYS if there are none."""
+    newest: int
+    """The greatest that is not in the future; ALWAYS if there is none."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,13 +69,14 @@ def survey(
     parts: Sequence[Part],
     extent: tuple[int, int],
     asked: tuple[int, int],
+    now: int,
 ) -> Survey:
     """Look at the times of all rows. Both intervals: [start, end) of activations.
 
     Cost: one pass over keys and times.
     """
     if not parts:
-        return Survey(0, 0, NEVER, ALWAYS)
+        return Survey(0, 0, NEVER, ALWAYS, ALWAYS)
     rows = _rows(reader, layout, parts, extent)
     active = pl.col("__active")
     found = collect_rows(
@@ -82,14 +85,15 @@ def survey(
             _inside(active, asked).sum().alias("asked"),
             active.min().alias("first"),
             active.filter(active < NEVER).max().alias("last"),
+            active.filter(active <= now).max().alias("newest"),
         ),
         layout.ref,
         Origin(reader, layout, tuple(parts)),
     ).row(0, named=True)
     if not found["rows"]:
-        return Survey(0, 0, NEVER, ALWAYS)
-    last = ALWAYS if found["last"] is None else found["last"]
-    return Survey(found["rows"], found["asked"] or 0, found["first"], last)
+        return Survey(0, 0, NEVER, ALWAYS, ALWAYS)
+    last, newest = (ALWAYS if found[name] is None else found[name] for name in ("last", "newest"))
+    return Survey(found["rows"], found["asked"] or 0, found["first"], last, newest)
 
 
 def bins(

@@ -74,14 +74,15 @@ def missing(table: Table, parts: Sequence[Part], end: int) -> Iterator[Piece]:
             yield Piece(part, since, end, again=loaded is not None)
 
 
-def moved_on(table: Table, layout: Layout, reach: Reach, newest: int, now: int) -> Table:
+def moved_on(table: Table, layout: Layout, reach: Reach, newest: int) -> Table:
     """The table with watermark and horizon as rows up to the activation `newest` have them; ALWAYS: no rows."""
-    watermark = max(table.watermark, min(now, newest)) if newest != ALWAYS else table.watermark
+    watermark = max(table.watermark, newest)
     horizon = max(table.horizon, reach.horizon(watermark))
     return replace(table, watermark=watermark, horizon=horizon, span=layout.span)
 
 
-def newest_activation(layout: Layout, reader: SourceReader, pieces: Sequence[Piece]) -> int:
+def newest_activation(layout: Layout, reader: SourceReader, pieces: Sequence[Piece], now: int) -> int:
+    """The greatest activation up to now; ALWAYS: no rows. One row dated 2099 moves nothing on: it waits."""
     newest = ALWAYS
     for end, same in _by_end(pieces).items():
         since = min(piece.wanted.active_since for piece in pieces if piece.end == end)
@@ -90,7 +91,9 @@ def newest_activation(layout: Layout, reader: SourceReader, pieces: Sequence[Pie
         )
         active = activation(layout, normalise(raw, layout, inputs=()))
         found = collect_rows(
-            active.filter(pl.col("__active") < end).select(pl.col("__active").max()),
+            active.filter((pl.col("__active") < end) & (pl.col("__active") <= now)).select(
+                pl.col("__active").max()
+            ),
             layout.ref,
             Origin(reader, layout, tuple(same)),
         )

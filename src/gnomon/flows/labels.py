@@ -24,7 +24,7 @@ from gnomon.flows.read import Origin, Reading, plan_reading, telling
 from gnomon.flows.request import Ident, Job
 from gnomon.flows.retractions import read_retractions, retracted
 from gnomon.plan.layout import Layout, Output
-from gnomon.plan.normal import DELETE, KNOWN_AT, OP, complete, event_time, key, micros
+from gnomon.plan.normal import DELETE, OP, complete, event_time, key, micros
 from gnomon.time import ALWAYS, NEVER
 
 _T = "__asked"
@@ -122,7 +122,6 @@ def completeness(raw: pl.LazyFrame, layout: Layout, now: int) -> int | None:
         known = pl.when(time <= NEVER - layout.lag).then(time + layout.lag)
     if OP in schema:
         raw = raw.filter(pl.col(OP).ne_missing(DELETE))
-        known = pl.coalesce(pl.col(KNOWN_AT).to_physical(), known)
     greatest = raw.filter(complete(layout)).select(known.alias(_T)).filter(pl.col(_T) <= now).max()
     found = greatest.collect(engine="streaming")[_T][0]
     return None if found is None else int(found)

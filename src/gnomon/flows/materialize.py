@@ -264,8 +264,8 @@ def _raise_horizon(
     """Move watermark and horizon on, before any row is let go."""
     if not pieces:
         return table
-    newest = newest_activation(layout, reader, pieces)
-    moved = moved_on(table, layout, reach_of(layout, project.config.slack), newest, project.clock())
+    newest = newest_activation(layout, reader, pieces, project.clock())
+    moved = moved_on(table, layout, reach_of(layout, project.config.slack), newest)
     return replace_table(project.online, layout.ref, moved)
 
 

@@ -354,7 +354,7 @@ def historical(
     timeless = sum(row.get(timestamp) is None for row in spine)
     if timeless:
         raise DataError(f"{timeless} spine rows have no `{timestamp}`")
-    until = completeness(versions, instant(now)) if complete_until is None else instant(complete_until)
+    until = completeness(group, versions, instant(now)) if complete_until is None else instant(complete_until)
     found = [
         _spine_row(group, versions, row, instant(row[timestamp]), as_of, schema)
         | labels(group, versions, key_of(group, row), instant(row[timestamp]), instant(now), until)
@@ -407,9 +407,11 @@ def labels(
     return found
 
 
-def completeness(versions: Sequence[Version], now: int) -> int | None:
-    """How far a source is complete: its greatest known_at up to now."""
-    return max((v.known for v in versions if v.known <= now and not v.dead), default=None)
+def completeness(group: FeatureGroup, versions: Sequence[Version], now: int) -> int | None:
+    """How far a source is complete: its greatest known_at up to now; that of an update is what it had before."""
+    alive = [v for v in versions if not v.dead]
+    known = [v.time + group.known_lag if group.known_at_column is None else v.declared for v in alive]
+    return max((k for k in known if k <= now), default=None)
 
 
 # ----------------------------------------------------------------------------------------------- §7: online
