@@ -69,7 +69,13 @@ def test_misspelt_scheme_names_the_nearest_and_all_known():
         plugins.resolve("online", "lmbd://x")
     assert "`lmbd`" in caught.value.what
     assert caught.value.hint == "did you mean `lmdb`? known: " + ", ".join(
-        f"`{name}`" for name in sorted(plugins.BUILT_IN["online"])
+        f"`{name}`"
+        for name in sorted(
+            [
+                *plugins.BUILT_IN["online"],
+                *("redis+cluster", "rediss+cluster", "valkey+cluster", "valkeys+cluster"),
+            ]
+        )
     )
 
 

@@ -45,6 +45,11 @@ BUILT_IN: dict[Kind, dict[str, str]] = {
 }
 """Kind → scheme → `module:attribute`, as entry points are written."""
 
+_VARIANTS: dict[Kind, tuple[str, ...]] = {
+    "online": ("redis+cluster", "rediss+cluster", "valkey+cluster", "valkeys+cluster")
+}
+"""What a scheme means with a word behind it, for who looks for it in a list."""
+
 _ROLE: dict[Kind, str] = {
     "online": "online store",
     "engine": "engine",
@@ -142,7 +147,7 @@ def _find(kind: Kind, name: str) -> EntryPoint:
     for point in found.values():
         return point
     schemes = known(kind)
-    listed = "known: " + ", ".join(f"`{one}`" for one in schemes)
+    listed = "known: " + ", ".join(f"`{one}`" for one in sorted([*schemes, *_VARIANTS.get(kind, ())]))
     close = nearest(name, schemes)
     raise NotFound(
         f"no {_ROLE[kind]} is registered for `{name}`",

@@ -43,3 +43,10 @@ def test_dry_run_tells_only_what_is_expected():
 def test_machines_are_told_all_of_it():
     told = report(rows=5).to_dict()
     assert (told["rows"], told["estimate"]["size"], told["durable"]) == (5, 2_500_000, True)
+    assert (told["start"], told["end"]) == (0, DAY)
+
+
+def test_an_open_end_is_null_to_machines():
+    told = report()
+    told.start, told.end = ALWAYS, NEVER
+    assert (told.to_dict()["start"], told.to_dict()["end"]) == (None, None)

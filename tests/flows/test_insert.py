@@ -55,6 +55,13 @@ def test_a_batch_delivered_again_makes_no_commit(store):
     assert store._project.offline.version("visits@1") == 0
 
 
+def test_nothing_to_do_is_fine_however_it_is_given(scores):
+    scores.insert("scores", [], deletes=[])
+    for nothing in ([], pl.DataFrame(), {}):
+        assert scores.insert("scores", deletes=nothing).id is None
+        assert scores.insert("scores", nothing).id is None
+
+
 def test_rows_that_take_no_part_alone_make_no_table(store):
     assert store.insert(VISITS, [visit(None, T)]).id is None
     assert store._project.offline.tables() == []

@@ -68,6 +68,11 @@ def test_a_second_run_has_nothing_to_do_and_disturbs_no_reader(filed):
     assert filed._project.online.get_meta("epoch") == epoch
 
 
+def test_a_group_without_rows_has_its_table(store):
+    store.materialize()
+    assert live(store, "visits@1").name in store._project.online.tables()
+
+
 def test_only_new_parts_are_read(filed, data):
     filed.materialize()
     file(data, "c", (2, T - MINUTE))

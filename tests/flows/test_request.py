@@ -109,6 +109,7 @@ def test_a_name_that_is_used_twice_in_full_is_answered_by_renaming(asked):
         ("modle", NotFound, "did you mean `model`"),
         (["visit:count_1d"], NotFound, "did you mean `visits`"),
         (["visits:count_2d"], NotFound, "did you mean `count_1d`"),
+        (["visits"], NotFound, "`visits` is a feature group, not a feature"),
         (["laud"], NotFound, "`laud` not found"),
         ([], UsageError, "no features asked for"),
         (5, UsageError, "is no choice of features"),

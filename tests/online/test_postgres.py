@@ -300,3 +300,31 @@ def test_a_table_that_was_asked_for_often_may_go_and_come_back(store: PostgresSt
         store.drop(TABLE)
         assert store.read_many([(TABLE, [b"a"])], "document") == ([[None]], None)
         assert store.read(TABLE, [b"a"]) == [None]
+
+
+def test_a_table_that_is_missing_costs_no_connection_and_is_seen_when_it_comes(
+    store: PostgresStore, sql: psycopg.Connection, caplog: pytest.LogCaptureFixture
+) -> None:
+    put(store, TABLE, {b"a": b"1"})
+    asked = [(TABLE, [b"a"]), ("none", [b"a"]), ("neither", [b"a", b"b"])]
+
+    def processes() -> list[tuple[int]]:
+        return sql.execute(
+            "SELECT pid FROM pg_stat_activity WHERE application_name = 'gnomon' ORDER BY pid"
+        ).fetchall()
+
+    before = processes()
+    for _ in range(8):
+        assert store.read_many(asked, "document") == ([[b"1"], [None], [None, None]], None)
+    assert processes() == before
+    assert caplog.records == []
+    put(store, "none", {b"a": b"2"})
+    assert store.read_many(asked, "document") == ([[b"1"], [b"2"], [None, None]], None)
+
+
+def test_a_table_that_was_removed_behind_the_directory_is_empty(
+    store: PostgresStore, sql: psycopg.Connection
+) -> None:
+    put(store, TABLE, {b"a": b"1"})
+    sql.execute(f'DROP TABLE gnomon."data:{TABLE}"')
+    assert store.read_many([(TABLE, [b"a"])], "document") == ([[None]], None)

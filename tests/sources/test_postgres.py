@@ -163,3 +163,14 @@ def test_a_server_that_goes_away_while_rows_are_read_is_told_as_such(run, opened
     finally:
         postgres_server.start()
     assert len(opened().scan(["k"]).collect()) == 2_000_000
+
+
+@pytest.mark.parametrize(("wrong", "said"), [("role", 'role "nobody"'), ("database", 'database "nowhere"')])
+def test_a_wrong_name_in_the_url_is_no_matter_of_trying_again(postgres_url, tmp_path, wrong, said):
+    url = postgres_url.replace("postgres@", "nobody@")
+    if wrong == "database":
+        url = f"{postgres_url.rpartition('/')[0]}/nowhere"
+    source = gn.SQLSource("s", url=url, query="SELECT 1 AS k", timestamp="k")
+    with pytest.raises(DataError, match=f"the database refuses: {said} does not exist") as caught:
+        SQLReader(source, tmp_path, None).schema()
+    assert caught.value.hint.startswith("check the URL")

@@ -191,7 +191,11 @@ class Aggregate(Definition):
             problems.name(self.name)
         windows = [window_of(w, problems) for w in _listed(self.windows)]
         if rule.needs_window and not windows:
-            problems.add(f"`{self.function}` needs a window", at="windows", hint='such as windows=["1h"]')
+            problems.add(
+                f"`{self.function}` needs a window",
+                at="windows",
+                hint='such as windows=["1h"]; in a label, that of the label once more',
+            )
         offset = problems.attempt(duration, self.offset, at="offset") or 0
         if offset < 0:
             problems.add("an offset cannot be negative", at="offset", hint="it would look into the future")

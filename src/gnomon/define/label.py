@@ -38,6 +38,9 @@ def label(
     time of the retrieval count, whatever `as_of` says of the features. Before the source is complete up to t +
     window (+ `lateness`, where rows come later than they happen) it is null, and its column `<name>_mature` false.
 
+    `gn.rate` and `gn.decayed_sum`, which need a window of their own, are given the same one:
+    `gn.label(gn.rate(windows=["7d"]), "7d")`.
+
     `name`: in the place of `{column}_{function}_next_{window}`.
 
     Raises: DefinitionError with all problems of the call at once.

@@ -52,6 +52,7 @@ from gnomon.flows.online import (
     Refill,
     Table,
     change_document,
+    ensure_table,
     filling,
     keys_of,
     reach_of,
@@ -472,6 +473,7 @@ def _publish(job: _Job, table: Table, slowness: float | None) -> None:
         told = document.slowness if slowness is None else slowness
         return replace(document, live=whole, building=None, refill=None, slowness=told)
 
+    ensure_table(job.store, read_document(job.store, job.ref), whole.name)
     document = change_document(job.store, job.ref, change)
     for name in unnamed_tables(job.store, job.ref, document):
         job.store.drop(name)

@@ -11,7 +11,7 @@ from gnomon.errors import counted
 from gnomon.flows.estimate import Estimate
 from gnomon.flows.markup import preformatted
 from gnomon.plan.normal import Ignored
-from gnomon.time import show
+from gnomon.time import ALWAYS, NEVER, show
 
 
 @dataclass
@@ -81,8 +81,11 @@ class BackfillReport:
         return preformatted(str(self))
 
     def to_dict(self) -> dict[str, Any]:
-        """For `--json`."""
-        return msgspec.to_builtins(self)  # type: ignore[no-any-return]
+        """For `--json`: an end that is open is null."""
+        told: dict[str, Any] = msgspec.to_builtins(self)
+        told["start"] = None if self.start == ALWAYS else self.start
+        told["end"] = None if self.end == NEVER else self.end
+        return told
 
 
 def _megabytes(size: int) -> str:

@@ -183,10 +183,10 @@ def insert(project: Project, group: FeatureGroup, layout: Layout, frame: Any, de
 
 
 def _frame(frame: Any, group: FeatureGroup, layout: Layout, what: str) -> pl.DataFrame:
-    """What was given as a frame; none is one without rows."""
-    if frame is None:
+    """What was given as a frame; none is one without rows, and so is one without columns, as of an empty list."""
+    given = pl.DataFrame() if frame is None else to_polars(frame, what)
+    if not given.width:
         return pl.DataFrame(schema=declared_columns(group))
-    given = to_polars(frame, what)
     for name in layout.key_names:
         if name in given.columns:
             check_whole(given[name], "row")

@@ -41,6 +41,7 @@ from gnomon.flows.online import (
     Loaded,
     Table,
     change_document,
+    ensure_table,
     filling,
     keys_of,
     reach_of,
@@ -280,6 +281,7 @@ def _publish(store: OnlineStore, layout: Layout, table: Table) -> None:
     whole = replace(table, complete=True)
     document = read_document(store, layout.ref)
     if document.live != whole or document.building is not None:
+        ensure_table(store, document, whole.name)
         document = change_document(store, layout.ref, lambda d: replace(d, live=whole, building=None))
     for name in unnamed_tables(store, layout.ref, document):
         store.drop(name)

@@ -136,6 +136,12 @@ def change_document(store: OnlineStore, ref: str, change: Callable[[Document], D
     )
 
 
+def ensure_table(store: OnlineStore, document: Document, name: str) -> None:
+    """Make the table that a document is about to name, had it no rows to be made by: readers need not miss it."""
+    if document.live is None or document.live.name != name:
+        store.load(name, ())
+
+
 def replace_table(store: OnlineStore, ref: str, table: Table) -> Table:
     """Let the document tell of a table what is true now, whether it answers or is being filled."""
 

@@ -245,6 +245,13 @@ def _registered(snapshot: Snapshot, one: Any) -> list[Selection | OnDemand]:
         functions = snapshot.refs("on_demand")
         if any(ref == name or ref.partition("@")[0] == name for ref in functions):
             return [snapshot.on_demand(name)]
+        for group in snapshot.groups():
+            if one in (group.name, group.ref):
+                raise NotFound(
+                    f"`{one}` is a feature group, not a feature",
+                    hint=f"give the group itself, or name its features: "
+                    f'"{one}:{(*group.feature_names, *group.label_names)[0]}"',
+                )
         known = [f"{g.name}:{f}" for g in snapshot.groups() for f in (*g.feature_names, *g.label_names)]
         raise not_found("Feature", one, known, first=REGISTERING)
     raise UsageError(f"`{one!r}` is not a feature", hint='write "group:feature", or give group["feature"]')

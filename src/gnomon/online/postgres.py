@@ -52,6 +52,9 @@ _MAX_VALUE = 1 << 29
 # What others cross again and again is given up after so many tries.
 _TRIES = 100
 
+# `read_many` finds tables come and gone so often before it reads them one by one.
+_LOOKS = 4
+
 T = TypeVar("T")
 Row = tuple[bytes, bytes | memoryview]
 
@@ -64,6 +67,8 @@ class PostgresStore(OnlineStore):
         self._database = Database(settings)
         self._statements = schema_statements(settings.schema)
         self._tables = _Tables(settings.schema)
+        self._seen: set[bytes] = set()
+        """Tables that were there when last looked for; a read of another asks the directory in the same breath."""
         self._open = True
         self._is_ours = False
         """Whether the layout of what lies there has been looked at."""
@@ -101,24 +106,52 @@ class PostgresStore(OnlineStore):
     ) -> tuple[list[list[bytes | None]], bytes | None]:
         name = check_name("document", document)
         wanted = [(self._tables[table], keys) for table, keys in asked]
+        for _ in range(_LOOKS):
+            answer = self._read_seen(wanted, name)
+            if answer is not None:
+                return answer
+        # One by one, so that a table that somebody removed behind the directory's back is empty.
+        return super().read_many(asked, document)
+
+    def _read_seen(
+        self, wanted: Sequence[tuple[TableStatements, Sequence[bytes]]], document: bytes
+    ) -> tuple[list[list[bytes | None]], bytes | None] | None:
+        """What `read_many` returns, in one round trip; None if tables have come or gone, which is known afterwards.
+
+        A table that is not there is an error that costs the connection, so only tables that were seen are read. The
+        others are looked for in the directory, and are empty if it does not have them.
+        """
+        names = {say.name for say, _ in wanted}
+        seen = names & self._seen
+        unseen = names - seen
+        new: list[tuple[bytes]] = []
         with self._connection() as connection:
             try:
-                # One round trip. Each statement sees what was committed when it began: the document's comes last.
+                # Each statement sees what was committed when it began: the document's comes last.
                 with connection.pipeline():
                     cursors = [
-                        connection.execute(say.read, [ByteaArray(keys)], binary=True) for say, keys in wanted
+                        connection.execute(say.read, [ByteaArray(keys)], binary=True)
+                        if say.name in seen
+                        else None
+                        for say, keys in wanted
                     ]
-                    told = connection.execute(self._statements.get_document, [name], binary=True)
+                    if unseen:
+                        looked = connection.execute(
+                            self._statements.which, [ByteaArray([*unseen])], binary=True
+                        )
+                    told = connection.execute(self._statements.get_document, [document], binary=True)
             except errors.UndefinedTable:
                 connection.give_up()
-            else:
-                found = [dict(cursor.fetchall()) for cursor in cursors]
-                values = [
-                    [held.get(key) for key in keys] for held, (_, keys) in zip(found, wanted, strict=True)
-                ]
-                return values, _first(told)
-        # One by one, so that a table that does not exist is empty. Rare: a document tells which tables there are.
-        return super().read_many(asked, document)
+                self._seen -= names
+                return None
+            if unseen:
+                new = looked.fetchall()
+                self._seen.update(found for (found,) in new)
+            if new:
+                return None
+            held = [{} if cursor is None else dict(cursor.fetchall()) for cursor in cursors]
+            values = [[one.get(key) for key in keys] for one, (_, keys) in zip(held, wanted, strict=True)]
+            return values, _first(told)
 
     def scan(self, table: str) -> Iterator[tuple[bytes, bytes]]:
         statements = self._tables[table]

@@ -104,6 +104,7 @@ class SchemaStatements:
     make: tuple[str, ...]
     alone: str
     tables: str
+    which: str
     get_document: str
     add_document: str
     change_document: str
@@ -114,6 +115,7 @@ def schema_statements(schema: str) -> SchemaStatements:
     """The statements of a schema."""
     bare = quoted(schema)
     documents = f"{bare}.documents".replace("%", "%%")
+    directory = f"{bare}.tables".replace("%", "%%")
     literal = "'" + schema.replace("'", "''") + "'"
     number = int.from_bytes(
         blake2b(b"gnomon\0" + schema.encode(), digest_size=8).digest(), "big", signed=True
@@ -130,6 +132,7 @@ def schema_statements(schema: str) -> SchemaStatements:
         # Who makes, drops or renames tables does so alone: `IF NOT EXISTS` is no promise between two at a time.
         alone=f"SELECT pg_advisory_xact_lock({number})",
         tables=f"SELECT name FROM {bare}.tables",
+        which=f"SELECT name FROM {directory} WHERE name = ANY(%s)",
         get_document=f"SELECT value FROM {documents} WHERE name = %s",
         add_document=f"INSERT INTO {documents} VALUES (%s, %s) ON CONFLICT DO NOTHING",
         change_document=f"UPDATE {documents} SET value = %s WHERE name = %s AND value = %s",

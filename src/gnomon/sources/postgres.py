@@ -37,6 +37,18 @@ _LOOKED_AT = 10_000
 """Rows that tell the scale of a numeric column without one."""
 _LOST = ("08", "57P", "53")
 """How the codes of errors begin that pass: a connection that broke, a server that stops, no room for one more."""
+_NOT_CONNECTED = "[libpq] Failed to connect"
+_LASTING = (
+    "authentication failed",
+    "does not exist",
+    "is not permitted to log in",
+    "no password supplied",
+    "no pg_hba.conf entry",
+    "permission denied",
+    "certificate verify failed",
+    "does not support SSL",
+)
+"""What libpq says, without a code, of connections that are refused for as long as nobody changes anything."""
 _WIDEST = 38
 _EARLIEST = {pl.Date: -2_440_588, pl.Datetime: -210_866_803_200_000_000}
 """The earliest finite times of PostgreSQL, in 4713 BC, as days and as microseconds since 1970."""
@@ -153,6 +165,13 @@ class Postgres(Database):
 
     def _told(self, error: Exception) -> GnomonError:
         """An error of the driver in our words. While rows are read it is an OSError, without a code."""
+        text = str(error)
+        if _NOT_CONNECTED in text and any(known in text for known in _LASTING):
+            return DataError(
+                f"source `{self.name}`: the database refuses: {text.partition('FATAL:')[2].strip() or text}",
+                at=self.at,
+                hint="check the URL, and what its user may do in that database",
+            )
         state = getattr(error, "sqlstate", None)
         if isinstance(error, OSError) or state is None or str(state).startswith(_LOST):
             return self.away(error)
