@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from contextlib import AbstractContextManager, nullcontext
 from functools import partial
 from typing import Any
 
@@ -14,6 +13,7 @@ from gnomon.abc.offline import Committed
 from gnomon.abc.source import Part
 from gnomon.errors import NotFound
 from gnomon.offline.delta import DeltaStore
+from gnomon.offline.places import Folder
 from gnomon.testing.offline import OfflineStoreTests
 from gnomon.types import DType
 from tests.faults import children
@@ -22,29 +22,57 @@ assert children.SERVER
 
 
 class AppendsInTwoSteps(DeltaStore):
-    def append(self, table: str, frame: pl.DataFrame, *, note: Mapping[str, str] | None = None) -> int:
+    def append(
+        self,
+        table: str,
+        frame: pl.DataFrame,
+        *,
+        note: Mapping[str, str] | None = None,
+        after: int | None = None,
+    ) -> int:
         half = len(frame) // 2
-        super().append(table, frame[:half])
+        super().append(table, frame[:half], after=after)
         return super().append(table, frame[half:], note=note)
 
 
 class RewritesEverything(DeltaStore):
-    def append(self, table: str, frame: pl.DataFrame, *, note: Mapping[str, str] | None = None) -> int:
+    def append(
+        self,
+        table: str,
+        frame: pl.DataFrame,
+        *,
+        note: Mapping[str, str] | None = None,
+        after: int | None = None,
+    ) -> int:
         if self.version(table) is not None:
             old = self.scan(table, self.schema(table)).collect()
             self.drop(table)
             frame = pl.concat([old, frame], how="diagonal")
-        return super().append(table, frame, note=note)
+        return super().append(table, frame, note=note, after=after)
 
 
 class LosesNotes(DeltaStore):
-    def append(self, table: str, frame: pl.DataFrame, *, note: Mapping[str, str] | None = None) -> int:
-        return super().append(table, frame)
+    def append(
+        self,
+        table: str,
+        frame: pl.DataFrame,
+        *,
+        note: Mapping[str, str] | None = None,
+        after: int | None = None,
+    ) -> int:
+        return super().append(table, frame, after=after)
 
 
 class LetsEveryoneWrite(DeltaStore):
-    def writing(self, table: str) -> AbstractContextManager[None]:
-        return nullcontext()
+    def append(
+        self,
+        table: str,
+        frame: pl.DataFrame,
+        *,
+        note: Mapping[str, str] | None = None,
+        after: int | None = None,
+    ) -> int:
+        return super().append(table, frame, note=note)
 
 
 class ReadsTheNewest(DeltaStore):
@@ -68,22 +96,37 @@ class TakesAnyVersion(DeltaStore):
 
 
 class LosesNegativeZero(DeltaStore):
-    def append(self, table: str, frame: pl.DataFrame, *, note: Mapping[str, str] | None = None) -> int:
+    def append(
+        self,
+        table: str,
+        frame: pl.DataFrame,
+        *,
+        note: Mapping[str, str] | None = None,
+        after: int | None = None,
+    ) -> int:
         floats = pl.col(pl.Float64)
         plain = pl.when(floats == 0).then(0.0).otherwise(floats).name.keep()
-        return super().append(table, frame.with_columns(plain), note=note)
+        return super().append(table, frame.with_columns(plain), note=note, after=after)
 
 
 class FloorsToMicroseconds(DeltaStore):
-    def append(self, table: str, frame: pl.DataFrame, *, note: Mapping[str, str] | None = None) -> int:
+    def append(
+        self,
+        table: str,
+        frame: pl.DataFrame,
+        *,
+        note: Mapping[str, str] | None = None,
+        after: int | None = None,
+    ) -> int:
         fine = pl.col(pl.Time).to_physical() // 1000 * 1000
-        return super().append(table, frame.with_columns(fine.cast(pl.Time)), note=note)
+        return super().append(table, frame.with_columns(fine.cast(pl.Time)), note=note, after=after)
 
 
-class TakesOver(DeltaStore):
-    def rename(self, table: str, name: str) -> bool:
-        self.drop(name)
-        return super().rename(table, name)
+class EmptiesNothing(DeltaStore):
+    def empty(
+        self, table: str, columns: Mapping[str, DType], *, note: Mapping[str, str] | None = None, after: int
+    ) -> int:
+        return after + 1
 
 
 class CountsFromOne(DeltaStore):
@@ -97,8 +140,15 @@ class KeepsWhatWasDropped(DeltaStore):
 
 
 class TakesAnyName(DeltaStore):
-    def append(self, table: str, frame: pl.DataFrame, *, note: Mapping[str, str] | None = None) -> int:
-        return super().append(table.strip("./\n ").replace("/", "-") or "x", frame, note=note)
+    def append(
+        self,
+        table: str,
+        frame: pl.DataFrame,
+        *,
+        note: Mapping[str, str] | None = None,
+        after: int | None = None,
+    ) -> int:
+        return super().append(table.strip("./\n ").replace("/", "-") or "x", frame, note=note, after=after)
 
 
 @pytest.mark.parametrize(
@@ -109,12 +159,12 @@ class TakesAnyName(DeltaStore):
         (RewritesEverything, "test_parts_never_change", ()),
         (LosesNotes, "test_history_tells_rows_times_and_notes", ()),
         (CountsFromOne, "test_history_tells_rows_times_and_notes", ()),
-        (LetsEveryoneWrite, "test_looking_and_appending_is_one_step_while_writing", ()),
+        (LetsEveryoneWrite, "test_who_relies_on_an_older_version_writes_nothing", ()),
         (ReadsTheNewest, "test_earlier_versions_are_read_as_they_were", ()),
         (TakesAnyVersion, "test_a_version_that_does_not_exist_is_an_error", ()),
         (LosesNegativeZero, "test_values_of_every_type_come_back_to_the_bit", (pl.Float64(),)),
         (FloorsToMicroseconds, "test_nanoseconds_come_back", (pl.Time(),)),
-        (TakesOver, "test_a_renamed_table_keeps_its_commits_and_takes_nobodys_place", ()),
+        (EmptiesNothing, "test_an_emptied_table_begins_anew_and_keeps_its_past", ()),
         (KeepsWhatWasDropped, "test_a_dropped_table_comes_back_empty", ()),
         (TakesAnyName, "test_a_name_that_could_be_a_path_is_refused", ("../a",)),
     ],
@@ -126,7 +176,7 @@ def test_a_wrong_store_is_found(
     takes_open = "open" in check.__annotations__
 
     def run(store: type[DeltaStore], folder: str) -> None:
-        made = partial(store, tmp_path / folder)
+        made = partial(store, Folder(tmp_path / folder))
         check(made if takes_open else made(), *given)
 
     run(DeltaStore, "right")

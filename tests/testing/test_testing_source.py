@@ -11,9 +11,10 @@ import polars as pl
 import pytest
 
 import gnomon as gn
-from gnomon.abc.source import Part
+from gnomon.abc.source import EVERY_ROW, Part, Wanted
 from gnomon.errors import DataError
 from gnomon.sources.file import FileReader
+from gnomon.sources.kinds import place_of
 from gnomon.testing.source import SourceReaderTests
 from gnomon.types import DType
 
@@ -29,18 +30,28 @@ class SortsColumns(FileReader):
 
 class GivesEveryColumn(FileReader):
     def scan(
-        self, columns: Sequence[str], *, parts: Sequence[Part] | None = None, part_column: str | None = None
+        self,
+        columns: Sequence[str],
+        *,
+        parts: Sequence[Part] | None = None,
+        part_column: str | None = None,
+        wanted: Wanted = EVERY_ROW,
     ) -> pl.LazyFrame:
-        return super().scan(sorted(columns), parts=parts, part_column=part_column)
+        return super().scan(sorted(columns), parts=parts, part_column=part_column, wanted=wanted)
 
 
 class LosesNegativeZero(FileReader):
     def scan(
-        self, columns: Sequence[str], *, parts: Sequence[Part] | None = None, part_column: str | None = None
+        self,
+        columns: Sequence[str],
+        *,
+        parts: Sequence[Part] | None = None,
+        part_column: str | None = None,
+        wanted: Wanted = EVERY_ROW,
     ) -> pl.LazyFrame:
         floats = pl.col(pl.Float64)
         plain = pl.when(floats == 0).then(0.0).otherwise(floats).name.keep()
-        return super().scan(columns, parts=parts, part_column=part_column).with_columns(plain)
+        return super().scan(columns, parts=parts, part_column=part_column, wanted=wanted).with_columns(plain)
 
 
 class Widens(FileReader):
@@ -50,9 +61,14 @@ class Widens(FileReader):
 
 class IgnoresParts(FileReader):
     def scan(
-        self, columns: Sequence[str], *, parts: Sequence[Part] | None = None, part_column: str | None = None
+        self,
+        columns: Sequence[str],
+        *,
+        parts: Sequence[Part] | None = None,
+        part_column: str | None = None,
+        wanted: Wanted = EVERY_ROW,
     ) -> pl.LazyFrame:
-        return super().scan(columns, part_column=part_column)
+        return super().scan(columns, part_column=part_column, wanted=wanted)
 
 
 class NamesPartsByNumber(FileReader):
@@ -60,12 +76,17 @@ class NamesPartsByNumber(FileReader):
         return tuple(replace(part, name=str(i)) for i, part in enumerate(super().parts()))
 
     def scan(
-        self, columns: Sequence[str], *, parts: Sequence[Part] | None = None, part_column: str | None = None
+        self,
+        columns: Sequence[str],
+        *,
+        parts: Sequence[Part] | None = None,
+        part_column: str | None = None,
+        wanted: Wanted = EVERY_ROW,
     ) -> pl.LazyFrame:
         chosen = (
             None if parts is None else [super(NamesPartsByNumber, self).parts()[int(p.name)] for p in parts]
         )
-        return super().scan(columns, parts=chosen, part_column=part_column)
+        return super().scan(columns, parts=chosen, part_column=part_column, wanted=wanted)
 
 
 class IgnoresTypes(FileReader):
@@ -75,14 +96,21 @@ class IgnoresTypes(FileReader):
 
 class CutsFractions(FileReader):
     def with_types(self, types: Mapping[str, DType]) -> Self:
-        self.wanted = types
+        self.given = types
         return self
 
     def scan(
-        self, columns: Sequence[str], *, parts: Sequence[Part] | None = None, part_column: str | None = None
+        self,
+        columns: Sequence[str],
+        *,
+        parts: Sequence[Part] | None = None,
+        part_column: str | None = None,
+        wanted: Wanted = EVERY_ROW,
     ) -> pl.LazyFrame:
         return (
-            super().scan(columns, parts=parts, part_column=part_column).cast(dict(self.wanted), strict=False)
+            super()
+            .scan(columns, parts=parts, part_column=part_column, wanted=wanted)
+            .cast(dict(self.given), strict=False)
         )
 
 
@@ -124,7 +152,8 @@ def run(tmp_path):
             (folder / "rows").mkdir(parents=True, exist_ok=True)
             for i in range(2):
                 frame[i::2].write_parquet(folder / "rows" / f"{i}.parquet")
-            return kind(gn.FileSource("s", "rows", timestamp="t"), folder)
+            source = gn.FileSource("s", "rows", timestamp="t")
+            return kind(source, place_of(source, folder, {}))
 
         getattr(Conformance(), test)(write)
 
