@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from gnomon.kernels import lanes, rows
 from gnomon.kernels.words import code_float, float_code
+from gnomon.kernels.work import CODE, EQUAL, HASHES, PICKED, WORK
 from gnomon.testing.reference_sketches import hash_of
 
 NO_REQUEST = np.empty((0, 0, 3), np.int64)
@@ -61,12 +62,12 @@ def test_zeros_are_alike_only_where_that_is_asked(needs):
     words = np.array(values).view(np.int64)
     places = np.zeros(rows.LANES + 2, np.int64)
     places[rows.LANES + 1] = -1
-    scratch = [np.full(4, 7) for _ in range(7)]
-    picked = np.arange(4)
+    work = np.full((WORK, 4), 7)
+    work[PICKED] = np.arange(4)
     lanes.codes(
-        words, words.view(np.uint8), places, lanes.FLOAT, 0, 4, picked, 4, 4, NO_REQUEST, NO_BYTES, 0, needs, *scratch
+        words, words.view(np.uint8), places, lanes.FLOAT, 0, 4, 4, 4, NO_REQUEST, NO_BYTES, 0, needs, work, EQUAL
     )  # fmt: skip
-    code, equal, _ = scratch[4:]
+    code, equal = work[CODE], work[EQUAL]
     assert [float_code(v) for v in values] == code.tolist()
     assert equal.tolist() == ([0, 0, *code.tolist()[2:]] if needs & lanes.NEEDS_EQUAL else [7] * 4)
 
@@ -79,10 +80,10 @@ def test_hashes_are_those_of_the_values_alone_wherever_they_lie():
     places = np.zeros(rows.LANES + 2, np.int64)
     places[rows.LANES + 1] = -1
     own = np.array([[[1, 1, 3]]])
-    needs = lanes.NEEDS_CODES | lanes.NEEDS_HASHES
-    scratch = [np.empty(2, np.int64) for _ in range(7)]
-    lanes.codes(words, held, places, lanes.BYTES, 0, 1, np.arange(1), 1, 2, own, given, 0, needs, *scratch)
-    assert scratch[6].view(np.uint64).tolist() == [hash_of("abc")] * 2
+    work = np.zeros((WORK, 2), np.int64)
+    lanes.codes(words, held, places, lanes.BYTES, 0, 1, 1, 2, own, given, 0, lanes.NEEDS_CODES, work, EQUAL)
+    lanes.hash_values(held, lanes.BYTES, 1, 2, given, work)
+    assert work[HASHES].view(np.uint64).tolist() == [hash_of("abc")] * 2
 
 
 def test_a_value_that_stands_for_its_equals_is_the_same_whichever_row_it_is_taken_from():

@@ -32,6 +32,21 @@ import numpy as np
 
 from gnomon.kernels import categories, folds, lanes, rows
 from gnomon.kernels._jit import inline, njit
+from gnomon.kernels.uncommon import ENTRY, put_entry
+from gnomon.kernels.work import (
+    BY_CODE,
+    BY_ENDS,
+    BY_ORDER,
+    CHOSEN,
+    EQUAL,
+    EVERY,
+    OF_ONE,
+    PICKED,
+    SEEN,
+    SPARE,
+    TIMES,
+    WORK,
+)
 
 __all__ = ["answer", "list_room", "put"]
 
@@ -39,10 +54,6 @@ __all__ = ["answer", "list_room", "put"]
 STATE, MAX_AGE, LAYOUT, LANES, VIEWS, WALKS, FEATURES, HEAD = 0, 1, 2, 3, 4, 5, 6, 7
 
 NOT_FOUND, EXPIRED, NULL, PRESENT, NOT_READY, ERROR = 0, 1, 2, 3, 4, 5
-
-# Rows of `work` beside those of `folds`: what is visible of the key; a window's positions; what goes by category.
-_SEEN, _CHOSEN, _BY_CODE, _BY_ORDER, _BY_ENDS, _OF_ONE = range(folds.WORK, folds.WORK + 6)
-_WORK = folds.WORK + 6
 
 
 @inline
@@ -119,13 +130,15 @@ def _most_rows(words, offsets):
 
 
 @njit
-def answer(words, offsets, t, lag, program, request, request_bytes, lists, result):
+def answer(words, offsets, t, lag, program, request, request_bytes, uncommon, lists, result):
     """Answer for K keys; see above for `program` and `result`.
 
     words: int64[·], read-only · offsets: int64[K + 1] in words, equal where a key has no value
     t: int64[K], already moved back by a settling delay · lag: of the layout
     request: int64[L, K, 3], valid and the two words of each request's own row, or [0, 0, 3]; bytes as (first,
     length) in `request_bytes: uint8[]` · lists: int64[list_room, 2]
+    uncommon: int64[uncommon.SCRATCH], or None where neither categories nor functions of `uncommon` are asked for:
+    what answers those is then not compiled
     """
     lanes, features = program[LANES], program[FEATURES]
     views, walks = program[VIEWS], program[WALKS]
@@ -142,11 +155,11 @@ def answer(words, offsets, t, lag, program, request, request_bytes, lists, resul
     octets = words.view(np.uint8)
     places = np.empty(rows.LANES + 2 * lanes, np.int64)
     height = 0 if program[STATE] else _most_rows(words, offsets) + 1
-    work = np.empty((_WORK, height), np.int64)
+    work = np.empty((WORK, height), np.int64)
     for i in range(height):
-        work[folds.EVERY, i] = i
+        work[EVERY, i] = i
     scratch = np.empty(folds.SCRATCH, np.int64)
-    made = np.empty((features, 3), np.int64)
+    made = np.empty((features, 4), np.int64)
     used_lines = np.zeros(1, np.int64)
     for k in range(t.size):
         start, end = offsets[k], offsets[k + 1]
@@ -198,7 +211,7 @@ def answer(words, offsets, t, lag, program, request, request_bytes, lists, resul
         else:
             _fold_windows(
                 words, octets, places, n, t[k], lag, k, kinds, view_table, walk_table, feature_table, found,
-                request, request_bytes, work, scratch, made, lists, used_lines, result,
+                request, request_bytes, work, scratch, uncommon, made, lists, used_lines, result,
             )  # fmt: skip
 
 
@@ -227,25 +240,25 @@ def _read_columns(
 @njit
 def _fold_windows(
     words, octets, places, n, t, lag, k, kinds, view_table, walk_table, feature_table, found,
-    request, request_bytes, work, scratch, made, lists, used_lines, result,
+    request, request_bytes, work, scratch, uncommon, made, lists, used_lines, result,
 ):  # fmt: skip
     """An event group: aggregates over windows of one key's rows."""
     features = feature_table.shape[0]
-    times, picked, seen, chosen = work[folds.TIMES], work[folds.PICKED], work[_SEEN], work[_CHOSEN]
+    times, picked, seen, chosen = work[TIMES], work[PICKED], work[SEEN], work[CHOSEN]
     visible = 0
     for i in range(n):
         times[i] = words[places[rows.EVENT_TIME] + i]
         if times[i] < t and _visible(words, places, i, times[i], t, lag):
             seen[visible] = i
             visible += 1
-    w = 0
-    f = 0
+    w = np.int64(0)
+    f = np.int64(0)
     for v in range(view_table.shape[0]):
         lane, where, by = view_table[v, 0], view_table[v, 1], view_table[v, 2]
         keep_nulls, needs = view_table[v, 3], view_table[v, 4]
         # By category, what has no value still has its category.
         needed = by if by >= 0 else (np.int64(-1) if keep_nulls else lane)
-        m = 0
+        m = np.int64(0)
         for j in range(visible):
             i = seen[j]
             if where >= 0 and not (
@@ -261,17 +274,20 @@ def _fold_windows(
             own = where < 0 or (request[where, k, 0] != 0 and request[where, k, 1] != 0)
             own = own and (needed < 0 or request[needed, k, 0] != 0)
         count = m + 1 if own else m
-        if by >= 0:
-            _codes(
-                words, octets, places, kinds, by, n, m, count, request, request_bytes, k,
-                lanes.NEEDS_EQUAL | (lanes.NEEDS_RANKS if kinds[by] >= lanes.WIDE else 0), work, work[_BY_CODE],
-            )  # fmt: skip
-        if needs & lanes.NEEDS_CODES:
-            _codes(
-                words, octets, places, kinds, lane, n, m, count, request, request_bytes, k, needs, work,
-                work[folds.EQUAL],
-            )  # fmt: skip
         kind = kinds[lane] if lane >= 0 else np.int64(lanes.WORD)
+        if uncommon is not None:
+            if by >= 0:
+                lanes.codes(
+                    words, octets, places, kinds[by], by, n, m, count, request, request_bytes, k,
+                    lanes.NEEDS_EQUAL | (lanes.NEEDS_RANKS if kinds[by] >= lanes.WIDE else 0), work, BY_CODE,
+                )  # fmt: skip
+        if needs & lanes.NEEDS_CODES:
+            lanes.codes(
+                words, octets, places, kind, lane, n, m, count, request, request_bytes, k, needs, work, EQUAL
+            )  # fmt: skip
+        if uncommon is not None:
+            if needs & lanes.NEEDS_HASHES:
+                lanes.hash_values(octets, kind, m, count, request_bytes, work)
         while w < view_table[v, 5]:
             window, offset, limit = walk_table[w, 0], walk_table[w, 1], walk_table[w, 2]
             with_own = own and walk_table[w, 3] != 0
@@ -283,7 +299,7 @@ def _fold_windows(
             if limit >= 0 and by < 0:
                 first = max(first, last - (limit - 1 if with_own else limit))
             c = last - first
-            idx = work[folds.EVERY, first:last]
+            idx = work[EVERY, first:last]
             if with_own:
                 for j in range(c):
                     chosen[j] = first + j
@@ -291,81 +307,77 @@ def _fold_windows(
                 c += 1
                 idx = chosen[:c]
             end = walk_table[w, 4]
-            if by < 0:
+            # One category, where they are not asked for: all rows of the window.
+            size, base = np.int64(1), used_lines[0]
+            if uncommon is not None:
+                if by >= 0:
+                    size = categories.runs_of(
+                        work[BY_CODE], idx, c, work[BY_ORDER], work[SPARE], work[BY_ENDS]
+                    )
+                    used_lines[0] += ENTRY * size * (end - f)
+                    made[f:end, 3] = 1
+            begin = np.int64(0)
+            for r in range(size):
+                if uncommon is not None:
+                    if by >= 0:
+                        idx, c = _rows_of_one(
+                            words,
+                            places,
+                            lane,
+                            keep_nulls,
+                            limit,
+                            begin,
+                            work[BY_ENDS, r],
+                            m,
+                            request,
+                            k,
+                            work,
+                        )
                 folds.fold(
-                    feature_table, f, end, kind, lane, keep_nulls, window, idx, c, words, places, n, m, t,
-                    request, k, work, scratch, lists, used_lines, made,
+                    feature_table, f, end, kind, lane, keep_nulls, window, idx, c, words, places, n, m, t, request,
+                    k, work, scratch, uncommon, lists, used_lines, made,
                 )  # fmt: skip
-            else:
-                _fold_categories(
-                    feature_table, f, end, kinds, kind, lane, by, keep_nulls, window, limit, idx, c, words, places,
-                    n, m, t, request, k, work, scratch, lists, used_lines, made,
-                )  # fmt: skip
+                if uncommon is not None:
+                    if by >= 0:
+                        key, key_second = lanes.value_alike(
+                            words, places, kinds[by], by, n, picked, work[BY_ORDER, begin], m, request, k,
+                            work[BY_CODE],
+                        )  # fmt: skip
+                        for j in range(f, end):
+                            line = base + ENTRY * ((j - f) * size + r)
+                            put_entry(lists, line, key, key_second, made[j, 0], made[j, 1], made[j, 2])
+                            if made[j, 2] == 2:
+                                made[j, 3] = 2
+                        begin = work[BY_ENDS, r]
             for j in range(f, end):
-                slot = feature_table[j, 1]
-                put(result, features, slot, k, made[j - f, 0], made[j - f, 1], made[j - f, 2], found)
+                if by >= 0:
+                    made[j, 0] = base + ENTRY * size * (j - f)
+                    made[j, 1] = size
+                    made[j, 2] = made[j, 3]
+                put(result, features, feature_table[j, 1], k, made[j, 0], made[j, 1], made[j, 2], found)
             f = end
             w += 1
 
 
 @inline
-def _codes(
-    words, octets, places, kinds, lane, n, m, count, request, request_bytes, k, needs, work, equal
-):  # fmt: skip
-    lanes.codes(
-        words, octets, places, kinds[lane], lane, n, work[folds.PICKED], m, count, request, request_bytes, k, needs,
-        work[folds.HIGH], work[folds.LOW], work[folds.ORDER], work[folds.SPARE], work[folds.CODE], equal,
-        work[folds.HASHES],
-    )  # fmt: skip
-
-
-@njit
-def _fold_categories(
-    functions, first, end, kinds, kind, lane, by, keep_nulls, window, limit, idx, c, words, places,
-    n, m, t, request, k, work, scratch, lists, used_lines, made,
-):  # fmt: skip
-    """The values of features `first … end − 1` for each category of the positions `idx[:c]`, categories ascending.
+def _rows_of_one(words, places, lane, keep_nulls, limit, begin, end, own, request, k, work):
+    """The positions `work[BY_ORDER, begin:end]` of one category that have a value, the newest up to `limit`.
 
     The rows of a category are a window of their own: nulls are skipped and `limit` is applied within it.
     """
-    order, ends, of_one = work[_BY_ORDER], work[_BY_ENDS], work[_OF_ONE]
-    size = categories.runs_of(work[_BY_CODE], idx, c, order, work[folds.SPARE], ends)
-    base = used_lines[0]
-    used_lines[0] += folds.ENTRY * size * (end - first)
-    failed = np.zeros(end - first, np.bool_)
-    begin = 0
-    for r in range(size):
-        kept = 0
-        for j in range(begin, ends[r]):
-            at = order[j]
-            if (
-                lane < 0
-                or keep_nulls
-                or (
-                    request[lane, k, 0]
-                    if at == m
-                    else lanes.is_valid(words, places, lane, work[folds.PICKED, at])
-                )
-            ):
-                of_one[kept] = at
-                kept += 1
-        newest = max(0, kept - limit) if limit >= 0 else 0
-        folds.fold(
-            functions, first, end, kind, lane, keep_nulls, window, of_one[newest:kept], kept - newest, words,
-            places, n, m, t, request, k, work, scratch, lists, used_lines, made,
-        )  # fmt: skip
-        key, key_second = lanes.value_alike(
-            words, places, kinds[by], by, n, work[folds.PICKED], order[begin], m, request, k, work[_BY_CODE]
-        )
-        for f in range(end - first):
-            line = base + folds.ENTRY * (f * size + r)
-            folds.put_entry(lists, line, key, key_second, made[f, 0], made[f, 1], made[f, 2])
-            failed[f] |= made[f, 2] == 2
-        begin = ends[r]
-    for f in range(end - first):
-        made[f, 0] = base + folds.ENTRY * size * f
-        made[f, 1] = size
-        made[f, 2] = 2 if failed[f] else 1
+    of_one = work[OF_ONE]
+    kept = np.int64(0)
+    for j in range(begin, end):
+        at = work[BY_ORDER, j]
+        if (
+            lane < 0
+            or keep_nulls
+            or (request[lane, k, 0] if at == own else lanes.is_valid(words, places, lane, work[PICKED, at]))
+        ):
+            of_one[kept] = at
+            kept += 1
+    newest = max(np.int64(0), kept - limit) if limit >= 0 else np.int64(0)
+    return of_one[newest:kept], kept - newest
 
 
 @inline

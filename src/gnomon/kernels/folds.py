@@ -7,68 +7,35 @@ from __future__ import annotations
 
 import numpy as np
 
-from gnomon.kernels import (
-    buckets,
-    categories,
-    decay,
-    decimals,
-    distinct,
-    extrema,
-    hyperloglog,
-    lanes,
-    moments,
-    ordered,
-    quantiles,
-    sums,
-)
-from gnomon.kernels._jit import inline, njit
+from gnomon.kernels import decimals, distinct, extrema, lanes, moments, ordered, quantiles, sums
+from gnomon.kernels._jit import njit
+from gnomon.kernels.uncommon import FIRST_UNCOMMON, fold_uncommon
+from gnomon.kernels.work import CODE, EQUAL, HIGH, LOW, ORDER, PICKED, SPARE, TABLE, TIMES
 
-__all__ = ["fold", "put_entry"]
+__all__ = ["fold"]
 
 COUNT, SUM, MEAN, VAR, STD, MIN, MAX, FIRST, LAST, FIRST_K, LAST_K = 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10
 N_DISTINCT, QUANTILE, ANY, ALL, SINCE_FIRST, SINCE_LAST, RATE, COLUMN = 11, 12, 13, 14, 15, 16, 17, 18
-MODE, TOP_K, HISTOGRAM, APPROX_N_DISTINCT, APPROX_QUANTILE, DECAYED_SUM = 19, 20, 21, 22, 23, 24
 
-SCRATCH = max(sums.SUM_SCRATCH, moments.MOMENT_SCRATCH, decimals.DECIMAL_SCRATCH, hyperloglog.SKETCH_SCRATCH)
+SCRATCH = max(sums.SUM_SCRATCH, moments.MOMENT_SCRATCH, decimals.DECIMAL_SCRATCH)
 """Words of scratch that do not grow with the rows."""
-
-# Rows of `work`: arrays with one word a row of the key, and one for the request's own.
-TIMES, PICKED, EVERY, CODE, EQUAL, HASHES, HIGH, LOW, ORDER, SPARE, TABLE = 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10
-WORK = TABLE + 4
-"""The hash table of n_distinct needs up to 4 words a row."""
-
-ENTRY = 3
-"""Lines of an entry in a list of values by key: the key, the value, its ok."""
-
-_ALL_OF_THEM = 2**62
-
-
-@inline
-def put_entry(lists, line, key, key_second, word, second, ok):
-    """Write an entry of a list of values by key."""
-    lists[line, 0] = key
-    lists[line, 1] = key_second
-    lists[line + 1, 0] = word
-    lists[line + 1, 1] = second
-    lists[line + 2, 0] = ok
-    lists[line + 2, 1] = 0
 
 
 @njit
 def fold(
     functions, first, last, kind, lane, keep_nulls, window, idx, c, words, places, n, m, t, request, k,
-    work, scratch, lists, used_lines, made,
+    work, scratch, uncommon, lists, used_lines, made,
 ):  # fmt: skip
     """Write the word, second word and ok of features `first … last − 1` over the positions `idx[:c]` to `made`.
 
     functions: int64[F, 4], as `gnomon.kernels.answer` has them · kind, lane, keep_nulls: of the values
     work: int64[WORK, rows + 1 or more], of which TIMES, PICKED, EVERY (0, 1, 2, …) and the codes are filled
-    scratch: int64[SCRATCH] · lists: int64[·, 2], of which `used_lines[0]` are taken
-    made: int64[last − first or more, 3]
+    scratch: int64[SCRATCH] · uncommon: int64[uncommon.SCRATCH], or None where no such function is asked for
+    lists: int64[·, 2], of which `used_lines[0]` are taken
+    made: int64[F, 3 or more]
     """
     code, equal, order, spare = work[CODE], work[EQUAL], work[ORDER], work[SPARE]
-    table = work[TABLE:].reshape(-1)
-    size = work.shape[1]
+    table = work[TABLE : TABLE + 4].reshape(-1)
     summed = False
     total, total_low, mean = np.int64(0), np.int64(0), 0.0
     total_ok = mean_ok = 0
@@ -76,7 +43,13 @@ def fold(
         function, parameter = functions[f, 0], functions[f, 2]
         word, second, ok = np.int64(0), np.int64(0), 1 if c > 0 else 0
         at = np.int64(-1)
-        if function == COUNT:
+        if function >= FIRST_UNCOMMON:
+            if uncommon is not None:
+                word, second, ok = fold_uncommon(
+                    function, parameter, kind, lane, idx, c, words, places, n, m, t, request, k, work, uncommon,
+                    lists, used_lines,
+                )  # fmt: skip
+        elif function == COUNT:
             word, ok = np.int64(c), 1
         elif function == SUM or function == MEAN:
             if not summed:
@@ -117,47 +90,11 @@ def fold(
                 lists[word + j, 0] = a
                 lists[word + j, 1] = b
             used_lines[0] += second
-        elif function == MODE or function == TOP_K or function == HISTOGRAM:
-            most = 1 if function == MODE else (parameter if function == TOP_K else _ALL_OF_THEM)
-            picked, count = table[:size], table[size : 2 * size]
-            found = categories.fold_categories(
-                equal, idx, c, most, function != HISTOGRAM, order, spare, table[2 * size :], picked, count
-            )
-            if function == MODE:
-                if found > 0:
-                    word, second = lanes.value_alike(
-                        words, places, kind, lane, n, work[PICKED], picked[0], m, request, k, equal
-                    )
-            else:
-                word, second, ok = used_lines[0], found, 1
-                put = word
-                for j in range(found):
-                    a, b = lanes.value_alike(
-                        words, places, kind, lane, n, work[PICKED], picked[j], m, request, k, equal
-                    )
-                    if function == TOP_K:
-                        lists[put, 0] = a
-                        lists[put, 1] = b
-                        put += 1
-                    else:
-                        put_entry(lists, put, a, b, count[j], 0, 1)
-                        put += ENTRY
-                used_lines[0] = put
-        elif function == QUANTILE or function == APPROX_QUANTILE:
+        elif function == QUANTILE:
             real = scratch[:2].view(np.float64)
             real[1] = np.int64(parameter).view(np.float64)
-            if function == QUANTILE:
-                quantiles.fold_quantiles(code, kind == lanes.FLOAT, idx, c, real[1:2], order, real[:1])
-            else:
-                buckets.fold_buckets(code, kind == lanes.FLOAT, idx, c, real[1:2], order, real[:1])
+            quantiles.fold_quantiles(code, kind == lanes.FLOAT, idx, c, real[1:2], order, real[:1])
             word = np.float64(real[0]).view(np.int64)
-        elif function == APPROX_N_DISTINCT:
-            word, ok = hyperloglog.fold_hashes(work[HASHES], idx, c, scratch), 1
-        elif function == DECAYED_SUM:
-            word, ok = decay.fold_decayed(
-                code, kind == lanes.FLOAT, work[TIMES], work[PICKED], t, parameter, idx, c, m, work[EVERY], spare,
-                scratch,
-            )  # fmt: skip
         elif function == ANY or function == ALL:
             some, all_of_them = extrema.fold_any_all(code, idx, c)
             word = np.int64(some if function == ANY else all_of_them)
@@ -177,6 +114,6 @@ def fold(
                     ok = 1
             if ok:
                 word, second = lanes.value(words, places, kind, lane, n, work[PICKED], at, m, request, k)
-        made[f - first, 0] = word
-        made[f - first, 1] = second
-        made[f - first, 2] = ok
+        made[f, 0] = word
+        made[f, 1] = second
+        made[f, 2] = ok

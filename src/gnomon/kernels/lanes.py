@@ -14,8 +14,9 @@ from gnomon.kernels import rows
 from gnomon.kernels._jit import inline, njit
 from gnomon.kernels.hashing import hash_bytes, hash_wide, hash_word
 from gnomon.kernels.words import code_float, float_code
+from gnomon.kernels.work import CODE, HASHES, HIGH, LOW, ORDER, PICKED, SPARE
 
-__all__ = ["codes", "is_valid", "pair", "value", "value_alike"]
+__all__ = ["codes", "hash_values", "is_valid", "pair", "value", "value_alike"]
 
 WORD, FLOAT, WIDE, BYTES = 0, 1, 2, 3
 
@@ -121,15 +122,14 @@ def _rank(kind, octets, request_bytes, at, size, own, count, order, spare, code)
 
 @njit
 def codes(
-    words, octets, places, kind, lane, n, picked, m, count, request, request_bytes, k, needs,
-    high, low, order, spare, code, equal, hashes,
+    words, octets, places, kind, lane, n, m, count, request, request_bytes, k, needs, work, alike
 ):  # fmt: skip
-    """Write the codes of the values at positions 0 … count − 1.
+    """Write the codes of the values at positions 0 … count − 1 to rows of `work` (`gnomon.kernels.work`).
 
-    `high` and `low` become the two words of wide values and bytes, `code` the codes, `equal` those by which
-    equal values are alike, `hashes` the hashes of the values, as far as `needs` says. Where there is no value
-    they are whatever.
+    HIGH and LOW become the two words of wide values and bytes, CODE the codes, row `alike` those by which equal
+    values are alike, as far as `needs` says. Where there is no value they are whatever.
     """
+    picked, high, low, code, equal = work[PICKED], work[HIGH], work[LOW], work[CODE], work[alike]
     for j in range(count):
         if j < m:
             a, b = pair(words, places, kind, lane, n, picked[j])
@@ -142,18 +142,23 @@ def codes(
             high[j] = a
             low[j] = b
     if needs & NEEDS_RANKS:
-        _rank(kind, octets, request_bytes, high, low, m, count, order, spare, code)
+        _rank(kind, octets, request_bytes, high, low, m, count, work[ORDER], work[SPARE], code)
     if needs & NEEDS_EQUAL:
         for j in range(count):
             equal[j] = _alike(kind, code[j])
-    if needs & NEEDS_HASHES:
-        for j in range(count):
-            if kind == BYTES:
-                hashes[j] = hash_bytes(octets if j < m else request_bytes, high[j], low[j])
-            elif kind == WIDE:
-                hashes[j] = hash_wide(high[j], low[j])
-            else:
-                hashes[j] = hash_word(_alike(kind, code[j]))
+
+
+@njit
+def hash_values(octets, kind, m, count, request_bytes, work):
+    """Write the hashes of the values at positions 0 … count − 1, of which `codes` has told the rest."""
+    high, low, code, hashes = work[HIGH], work[LOW], work[CODE], work[HASHES]
+    for j in range(count):
+        if kind == BYTES:
+            hashes[j] = hash_bytes(octets if j < m else request_bytes, high[j], low[j])
+        elif kind == WIDE:
+            hashes[j] = hash_wide(high[j], low[j])
+        else:
+            hashes[j] = hash_word(_alike(kind, code[j]))
 
 
 @inline

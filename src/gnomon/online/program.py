@@ -14,7 +14,7 @@ import polars as pl
 from gnomon.columns import Kind
 from gnomon.define.aggregate import QUANTILES
 from gnomon.kernels import answer as kernel
-from gnomon.kernels import folds, lanes
+from gnomon.kernels import folds, lanes, uncommon
 from gnomon.online.arrays import NO_BYTES, Bytes, Column, Int64s, VarColumn
 from gnomon.online.codec import Layout, join_values
 from gnomon.online.values import Read, reader, same
@@ -38,14 +38,14 @@ _FUNCTIONS = {
     "first_k": folds.FIRST_K,
     "last_k": folds.LAST_K,
     "n_distinct": folds.N_DISTINCT,
-    "mode": folds.MODE,
-    "top_k": folds.TOP_K,
-    "histogram": folds.HISTOGRAM,
+    "mode": uncommon.MODE,
+    "top_k": uncommon.TOP_K,
+    "histogram": uncommon.HISTOGRAM,
     "quantile": folds.QUANTILE,
     "median": folds.QUANTILE,
-    "approx_n_distinct": folds.APPROX_N_DISTINCT,
-    "approx_quantile": folds.APPROX_QUANTILE,
-    "decayed_sum": folds.DECAYED_SUM,
+    "approx_n_distinct": uncommon.APPROX_N_DISTINCT,
+    "approx_quantile": uncommon.APPROX_QUANTILE,
+    "decayed_sum": uncommon.DECAYED_SUM,
     "any": folds.ANY,
     "all": folds.ALL,
     "time_since_first": folds.SINCE_FIRST,
@@ -109,6 +109,11 @@ class Program:
     def real(self) -> bool:
         """Whether all outputs are floats as they lie."""
         return self.plain is not None and all(self.plain)
+
+    @cached_property
+    def uncommon(self) -> bool:
+        """Whether it asks for what the kernel is compiled without, if it need not have it."""
+        return any(o.by != NONE or _FUNCTIONS[o.function] >= uncommon.FIRST_UNCOMMON for o in self.outputs)
 
     @cached_property
     def takes_request(self) -> bool:
@@ -194,7 +199,7 @@ def _parameter(output: Output, types: Sequence[pl.DataType]) -> int:
 
 def _lines(output: Output) -> list[int]:
     if output.function == "histogram" or output.by != NONE:
-        return [_ALL] * folds.ENTRY
+        return [_ALL] * uncommon.ENTRY
     return [output.k] if output.function in _LISTS else []
 
 
@@ -369,9 +374,11 @@ class Answers:
 
     def _entries(self, shape: Shape, first: int, n: int) -> list[dict[str, Any]]:
         """A list of values by key: `n` entries from line `first` on."""
-        keys = self._lines(shape.key_kind, shape.key_read, first, n, folds.ENTRY)
-        states = self._all_lines[0][first + 2 : first + n * folds.ENTRY : folds.ENTRY]
-        values = self._all_lines[shape.kind == "float"][first + 1 : first + n * folds.ENTRY : folds.ENTRY]
+        keys = self._lines(shape.key_kind, shape.key_read, first, n, uncommon.ENTRY)
+        states = self._all_lines[0][first + 2 : first + n * uncommon.ENTRY : uncommon.ENTRY]
+        values = self._all_lines[shape.kind == "float"][
+            first + 1 : first + n * uncommon.ENTRY : uncommon.ENTRY
+        ]
         values = [value if ok == 1 else None for value, (ok, _) in zip(values, states, strict=True)]
         read = self._read(shape.kind, shape.read, values)
         return [{"key": key, "value": value} for key, value in zip(keys, read, strict=True)]
@@ -413,6 +420,15 @@ def answer(
         lists = np.empty((kernel.list_room(words, offsets, program.list_lengths), 2), np.int64)
     result = np.empty((3 * len(program.outputs) + 2, t.size), np.int64)
     kernel.answer(
-        words, offsets, t, program.layout.lag, program.code, request.words, request.data, lists, result
+        words,
+        offsets,
+        t,
+        program.layout.lag,
+        program.code,
+        request.words,
+        request.data,
+        np.empty(uncommon.SCRATCH, np.int64) if program.uncommon else None,
+        lists,
+        result,
     )
     return Answers(program, words, request, lists, result)
