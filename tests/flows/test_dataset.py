@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
+from decimal import Decimal
 
 import polars as pl
 import pytest
@@ -33,6 +34,35 @@ def test_a_saved_set_reads_back_as_it_was_after_new_rows(filled):
     assert again.to_polars().equals(first.to_polars())
     assert (again.id, again.name) == (saved.id, "week")
     assert not retrieval(filled).to_polars().equals(first.to_polars())
+
+
+def test_values_by_category_of_nested_types_read_back(bare):
+    group = gn.FeatureGroup(
+        "g",
+        entity=USER,
+        timestamp="at",
+        schema={"d": pl.Decimal(9, 2), "tags": pl.List(pl.String), "x": pl.Float64},
+        features=[
+            gn.last("tags", by="d"),
+            gn.sum("d", by="x"),
+            gn.histogram("x"),
+            gn.count(by="x", default=[]),
+        ],
+    )
+    bare.apply([group])
+    rows = [("1.50", ["a", None], 0.5), ("2.00", [], float("nan")), (None, None, -0.0)]
+    given = [{"user": 1, "at": T - HOUR, "d": d, "tags": tags, "x": x} for d, tags, x in rows]
+    columns = {"user": pl.Int64, "at": pl.Datetime("us", "UTC"), "d": pl.String, **dict(group.schema)}
+    frame = pl.DataFrame(given, schema=columns | {"d": pl.String}).cast({"d": pl.Decimal(9, 2)})
+    bare.insert(group, frame)
+    found = bare.get_historical_features({"user": [1, 3, None], "event_timestamp": [T] * 3}, [group])
+    assert found.save("nested").to_polars().equals(found.to_polars())
+    assert found.to_arrow().column("tags_last").to_pylist()[0][0] == {
+        "key": Decimal("1.50"),
+        "value": ["a", None],
+    }
+    assert found.to_polars()["count"].to_list()[1:] == [[], []]
+    assert found.to_polars()["x_histogram"].to_list()[1:] == [[], None]
 
 
 def test_it_tells_where_it_came_from(filled, clock):

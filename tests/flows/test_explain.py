@@ -95,6 +95,32 @@ def test_a_state_group_counts_its_newest_row(store):
     assert why.rows["because"].to_list() == ["before the window", "not the newest", ""]
 
 
+BY_SHOP = gn.FeatureGroup(
+    "by_shop",
+    entity=USER,
+    timestamp="at",
+    schema={"x": pl.Int64, "shop": pl.String},
+    features=[gn.sum("x", by="shop", limit=1)],
+)
+
+
+def test_a_value_by_category_tells_of_each_row_in_which_category_it_counts(bare):
+    bare.apply([BY_SHOP])
+    rows = [("a", 1), ("a", 2), (None, 3), ("b", None), ("b", 4)]
+    given = [{"user": 1, "at": T - (9 - i) * MINUTE, "shop": s, "x": x} for i, (s, x) in enumerate(rows)]
+    bare.insert(BY_SHOP, given)
+    why = bare.explain("by_shop:x_sum", {"user": 1})
+    assert why.value == [{"key": "a", "value": 2}, {"key": "b", "value": 4}]
+    assert why.rows.select("category", "value", "because").rows() == [
+        ("a", 1, "not of the newest 1"),
+        ("a", 2, ""),
+        (None, 3, "no category"),
+        ("b", None, "no value"),
+        ("b", 4, ""),
+    ]
+    assert "sum(x) by shop of all rows before" in str(why)
+
+
 def test_a_value_that_cannot_be_computed_is_explained_by_its_rows(store):
     store.insert(VISITS, [visit(1, T - HOUR, 2**62), visit(1, T - MINUTE, 2**62), visit(1, T - 2 * DAY, 5)])
     why = store.explain("visits:ms_sum_1d", {"user": 1})

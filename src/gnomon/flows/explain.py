@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 import polars as pl
 
+from gnomon.engines.lanes import Lane
 from gnomon.engines.part import Spine, answer
 from gnomon.engines.resolve import AsOf, match_keys, resolve
 from gnomon.errors import ComputeError, DataError, UsageError, counted
@@ -61,7 +62,7 @@ class Explanation:
     until: int
     """The window's end: event groups, the first instant that is out; state groups, the last that is in."""
     rows: pl.DataFrame
-    """The key's rows in order: event_time, known_at, until, id, value, counts, because."""
+    """The key's rows in order: event_time, known_at, until, id, value, category, counts, because."""
 
     @property
     def counted(self) -> pl.DataFrame:
@@ -240,6 +241,7 @@ def _told(
     chosen = frame[rows.position]
     values = chosen[lane(output.input)] if output.input != NONE else None
     passes = chosen[lane(output.where)].fill_null(False).to_list() if output.where != NONE else [True] * n
+    categories = Lane(chosen[lane(output.by)]) if output.by != NONE else None
     because: list[str] = []
     for i in range(n):
         time = int(rows.time[i])
@@ -255,19 +257,18 @@ def _told(
             because.append(f"{how_it_went} at {show(int(replaced[i]))}")
         elif not passes[i]:
             because.append("the condition is not true")
+        elif categories is not None and categories.column[i] is None:
+            because.append("no category")
         elif values is not None and layout.kind == "event" and not output.keep_nulls and values[i] is None:
             because.append("no value")
         else:
             because.append("")
     counts = [why == "" for why in because]
-    standing = [i for i in range(n) if counts[i]]
     keep = 1 if layout.kind == "state" else output.limit
     if keep != NONE:
-        for i in standing[: max(0, len(standing) - keep)]:
-            counts[i], because[i] = (
-                False,
-                "not the newest" if layout.kind == "state" else f"not of the newest {keep}",
-            )
+        beyond = "not the newest" if layout.kind == "state" else f"not of the newest {keep}"
+        for i in _older(np.flatnonzero(counts).tolist(), keep, categories):
+            counts[i], because[i] = False, beyond
     ids = chosen[ID] if ID in chosen.columns else pl.Series([None] * n, dtype=pl.String)
     shown_known = known if len(rows.known) or KNOWN not in chosen.columns else chosen[KNOWN].to_numpy()
     told = {
@@ -280,7 +281,18 @@ def _told(
     }
     if values is not None:
         told["value"] = values
+    if categories is not None:
+        told["category"] = categories.column
     return pl.DataFrame(told)
+
+
+def _older(standing: Sequence[int], keep: int, categories: Lane | None) -> Iterator[int]:
+    """All but the newest `keep` rows, of each category where there are some."""
+    by_category: dict[int, list[int]] = {}
+    for i in standing:
+        by_category.setdefault(int(categories.distinct[0][i]) if categories is not None else 0, []).append(i)
+    for same in by_category.values():
+        yield from same[:-keep]
 
 
 def _ended(frame: pl.DataFrame, names: pl.Series) -> dict[tuple[Any, int], str]:
