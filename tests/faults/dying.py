@@ -41,6 +41,10 @@ class DyingStore(LmdbStore):
         self._next()
         return super().load(*args)
 
+    def delete(self, *args: Any) -> None:
+        self._next()
+        super().delete(*args)
+
     def drop(self, *args: Any) -> None:
         self._next()
         super().drop(*args)

@@ -82,6 +82,7 @@ def _of_project(project: Project, look: Look) -> Iterator[Check]:
         if online.level != "error":
             yield look("runs", partial(leftovers.runs, project, snapshot))
             yield look("online tables", partial(leftovers.online_tables, project, snapshot))
+            yield look("hot keys", partial(leftovers.leaves, project, snapshot))
         if offline.level != "error":
             yield look("offline tables", partial(leftovers.offline_tables, project, snapshot))
     yield look("files", partial(leftovers.files, project))

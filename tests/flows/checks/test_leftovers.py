@@ -13,8 +13,11 @@ import pytest
 
 import gnomon as gn
 from gnomon.events import Event, Step, listening
-from gnomon.flows.checks.leftovers import files, offline_tables, online_tables, runs
-from gnomon.flows.online import filling
+from gnomon.flows.checks.leftovers import files, leaves, offline_tables, online_tables, runs
+from gnomon.flows.online import filling, read_document
+from gnomon.online import writer
+from gnomon.online.index import leaves_table
+from gnomon.online.sealing import Sizes
 from gnomon.time import DAY, system_clock
 
 USER = gn.Entity("user", keys={"user": pl.Int64})
@@ -48,7 +51,7 @@ def dead_process() -> int:
 
 
 def test_project_in_order_has_nothing_left_over(cached, opened):
-    for look in (online_tables, offline_tables, runs):
+    for look in (online_tables, leaves, offline_tables, runs):
         assert look(*opened()).level == "ok"
     assert files(opened()[0]).level == "ok"
 
@@ -72,6 +75,34 @@ def test_table_of_a_group_that_somebody_fills_is_left_alone(cached, opened):
     with filling(project.root, "cached@1"):
         assert fix() == "removed 0 tables; left alone, since somebody fills it: cached@1"
     assert "cached@1#99" in project.online.tables()
+
+
+def test_leaves_that_no_key_names_are_removed_when_asked_to(cached, opened, monkeypatch):
+    monkeypatch.setattr(writer, "SIZES", Sizes(leaf=4, tail=2))
+    project, snapshot = opened()
+    with gn.Store(cached) as store:
+        store.insert("cached", {"user": [1] * 20, "at": [f"2026-01-02T00:00:{s:02d}" for s in range(20)]})
+        store.materialize()
+        before = store.get_online_features([CACHED], [{"user": 1}], at="2026-01-02T12:00").to_dict()
+    document = read_document(project.online, "cached@1")
+    assert document.live is not None
+    table = leaves_table(document.live.name)
+    held = dict(project.online.scan(table))
+    assert held
+    assert leaves(project, snapshot).level == "ok"
+    # What a writer leaves that was killed before he named it; of a key that is there, and of one that is not.
+    leaf, value = next(iter(held.items()))
+    project.online.load(table, [(leaf[:-16] + bytes(16), value), (b"nobody" + bytes(16), value)])
+    found = leaves(project, snapshot)
+    assert (found.level, found.text) == ("warn", "2 pieces of hot keys that nobody reads: of `cached@1`")
+    assert found.fix is not None
+    with filling(project.root, "cached@1"):
+        assert found.fix() == "removed 0 pieces; left alone, since somebody fills it: cached@1"
+    assert found.fix() == "removed 2 pieces"
+    assert dict(project.online.scan(table)) == held
+    assert leaves(project, snapshot).level == "ok"
+    with gn.Store(cached) as store:
+        assert store.get_online_features([CACHED], [{"user": 1}], at="2026-01-02T12:00").to_dict() == before
 
 
 def test_table_of_a_group_that_was_removed_goes_and_a_strangers_stays(cached, opened):

@@ -18,6 +18,8 @@ from gnomon.flows.online import filling, read_document, settle, unnamed_tables
 from gnomon.flows.project import Project
 from gnomon.flows.retractions import log_name, of_group
 from gnomon.flows.table import table_name
+from gnomon.online.index import leaves_table
+from gnomon.online.leftovers import unnamed_leaves
 from gnomon.registry.snapshot import Snapshot
 from gnomon.time import DAY, HOUR, show
 
@@ -48,6 +50,43 @@ def online_tables(project: Project, snapshot: Snapshot) -> Found:
             "another project may share this online store; if none does, give the store a place of its own",
         )
     return Found("ok", "every table is named")
+
+
+def leaves(project: Project, snapshot: Snapshot) -> Found:
+    """Leaves of hot keys that no index names: of writers that were killed."""
+    counts = {ref: sum(1 for _ in _left_leaves(project, ref)) for ref in snapshot.refs("group")}
+    left = {ref: count for ref, count in counts.items() if count}
+    if left:
+        return Found(
+            "warn",
+            f"{counted(sum(left.values()), 'piece')} of hot keys that nobody reads: of {some(sorted(left))}",
+            "`gnomon doctor --fix` removes them; who writes at this moment may be about to need them",
+            partial(_remove_leaves, project, sorted(left)),
+        )
+    return Found("ok", "every piece of a hot key is named")
+
+
+def _left_leaves(project: Project, ref: str) -> Iterator[bytes]:
+    table = read_document(project.online, ref).live
+    if table is not None:
+        yield from unnamed_leaves(project.online, table.shape.layout(), table.name)
+
+
+def _remove_leaves(project: Project, refs: list[str]) -> str:
+    """Delete leaves that no index names, but of groups that somebody fills at this moment."""
+    gone, busy = 0, []
+    for ref in refs:
+        try:
+            with filling(project.root, ref, wait=0.0):
+                table = read_document(project.online, ref).live
+                left = list(_left_leaves(project, ref))
+                if table is not None and left:
+                    project.online.delete(leaves_table(table.name), left)
+                    gone += len(left)
+        except Unavailable:
+            busy.append(ref)
+    rest = f"; left alone, since somebody fills it: {', '.join(busy)}" if busy else ""
+    return f"removed {counted(gone, 'piece')}{rest}"
 
 
 def runs(project: Project, snapshot: Snapshot) -> Found:
