@@ -103,6 +103,16 @@ class Latency:
 
 
 @dataclass(frozen=True, slots=True)
+class Tail:
+    """99 of 100 calls within `p99_us` microseconds."""
+
+    p99_us: float
+
+    def judge(self, outcome: Outcome) -> Verdict:
+        return Verdict(f"p99 ≤ {self.p99_us:g} µs", _at_most(_median(outcome, "p99_us"), self.p99_us))
+
+
+@dataclass(frozen=True, slots=True)
 class SameBits:
     """A sample of our values equals brute force to the last bit."""
 

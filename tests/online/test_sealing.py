@@ -136,8 +136,9 @@ def test_records_that_were_kept_are_those_that_would_be_made_anew(
     for held, made in zip(index.states, anew.states, strict=True):
         assert held.starts.tolist() == made.starts.tolist()
         assert held.records.tolist() == made.records.tolist()
-    assert serves(index, index.views)
-    assert not serves(index, index.views[:1])
+    words = [view.word for view in index.views]
+    assert serves(words, index.views)
+    assert not serves(words, index.views[:1])
 
 
 def test_rows_belong_where_their_time_is() -> None:
@@ -158,9 +159,9 @@ def test_a_leaf_goes_when_all_of_it_was_known_before_the_horizon() -> None:
     value = store.read(TABLE, [KEY])[0]
     assert value is not None
     index = read_index(NUMBERS, value, "here")
-    gone = expired(NUMBERS, index, Retention(12, 600))
+    gone = expired(NUMBERS, index.fields, Retention(12, 600))
     assert gone.tolist() == [False, True, True] + [False] * (index.n_leaves - 3)
-    assert not expired(NUMBERS, index, KEEP_ALL).any()
+    assert not expired(NUMBERS, index.fields, KEEP_ALL).any()
 
 
 def test_too_many_different_values_are_counted_from_rows(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -178,7 +179,8 @@ def test_too_many_different_values_are_counted_from_rows(monkeypatch: pytest.Mon
     index = read_index(NUMBERS, value, "here")
     assert [view.needs for view in index.views] == [states.EXTREMA | LOST]
     assert not index.dictionaries
-    assert serves(index, [View(0, -1, False, states.EXTREMA | states.DISTINCT)])
+    words = [view.word for view in index.views]
+    assert serves(words, [View(0, -1, False, states.EXTREMA | states.DISTINCT)])
 
 
 def test_rows_that_are_not_known_yet_are_in_no_record() -> None:

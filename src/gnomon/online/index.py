@@ -214,6 +214,18 @@ def bit_words(dictionary: Column | None) -> int:
 # ---------------------------------------------------------------------------------------------------- reading
 
 
+def glance(value: bytes | memoryview) -> tuple[Int64s, list[int]]:
+    """(FIELDS of the leaves, words of the views) of the value of a hot key, unchecked and uncopied.
+
+    For who goes on to check it, or leaves it as it is.
+    """
+    words = np.frombuffer(value, np.int64)
+    n, n_views = int(words[0]) >> 32 & 0xFFFF_FFFF, int(words[4]) & 0xFFFF_FFFF
+    end = kernel.HEAD + kernel.FIELDS * n
+    fields = words[kernel.HEAD : end].reshape(kernel.FIELDS, n)
+    return fields, words[end : end + 2 * n_views : 2].tolist()
+
+
 def read_index(layout: Layout, value: bytes | memoryview, at: str) -> Index:
     """What the value of a hot key tells of its leaves. at: names table and key, for the error.
 

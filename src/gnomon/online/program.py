@@ -93,7 +93,7 @@ class Program:
     types: tuple[pl.DataType, ...]
     """Of the lanes."""
     max_age: int | None = None
-    plans: dict[bytes, Any] = field(default_factory=dict, compare=False, repr=False)
+    plans: dict[tuple[int, ...], Any] = field(default_factory=dict, compare=False, repr=False)
     """Of `online.tree`, made when they are needed."""
 
     @cached_property

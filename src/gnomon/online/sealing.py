@@ -51,6 +51,7 @@ TAIL = -1
 """Where a row belongs, beside the numbers of leaves."""
 
 _NEW = -2
+_NEEDS_SHIFT: int = kernel.NEEDS_SHIFT
 
 
 @dataclass(frozen=True, slots=True)
@@ -357,7 +358,7 @@ def _beyond(
     retention: Retention,
 ) -> Flags:
     """[n leaves]: whether no answer from the horizon on needs a leaf. Those that are touched are left to `merge`."""
-    gone = expired(layout, index, retention)
+    gone = expired(layout, index.fields, retention)
     if layout.kind == "state" and gone.any():
         newest = int(index.fields[kernel.NEWEST, gone].max(initial=MIN))
         for rows in (held, tail):
@@ -369,12 +370,12 @@ def _beyond(
     return gone
 
 
-def expired(layout: Layout, index: Index, retention: Retention) -> Flags:
+def expired(layout: Layout, fields: Int64s, retention: Retention) -> Flags:
     """[n leaves]: whether all rows of a leaf were active before anything that can be asked about.
 
     In a state group they may be needed yet, unless a newer row was visible by then.
     """
-    active = index.fields[kernel.LATEST]
+    active = fields[kernel.LATEST]
     gone: Flags = active <= retention.first if layout.kind == "state" else active < retention.first
     gone &= active <= retention.watermark
     return gone
@@ -508,14 +509,14 @@ def _chosen(held: ViewStates, order: Int64s) -> ViewStates:
 # ------------------------------------------------------------------------------------------------- other views
 
 
-def serves(index: Index, views: Sequence[View]) -> bool:
-    """Whether the index has what the views need, or has found that it cannot."""
-    held = [replace(view, needs=_wanted(view.needs)) for view in index.views]
-    return index.n_leaves == 0 or held == list(views)
+def serves(held: Sequence[int], views: Sequence[View]) -> bool:
+    """Whether an index has what the views need, or has found that it cannot. held: the words of its views."""
+    return [_wanted(word) for word in held] == [view.word for view in views]
 
 
-def _wanted(needs: int) -> int:
-    return needs & ~LOST | states.DISTINCT if needs & LOST else needs
+def _wanted(word: int) -> int:
+    lost, distinct = LOST << _NEEDS_SHIFT, states.DISTINCT << _NEEDS_SHIFT
+    return word & ~lost | distinct if word & lost else word
 
 
 def restate(

@@ -21,7 +21,7 @@ from gnomon.kernels.tree import FOUND, answer_tree
 from gnomon.online import program as flat
 from gnomon.online.arrays import Int64s
 from gnomon.online.codec import MAX, MIN, Layout, join_values, nothing, pack, unpack
-from gnomon.online.index import View, is_index, leaf_key, leaves_table, tail_of
+from gnomon.online.index import View, glance, is_index, leaf_key, leaves_table, tail_of
 from gnomon.online.merge import merge
 from gnomon.online.program import NO_REQUEST, Answers, Program, RequestRows, make_program
 from gnomon.online.views import TreeProgram, make_tree_program
@@ -155,16 +155,8 @@ def _fetch(place: Place, waiting: Sequence[_Hot]) -> None:
 
 
 def _names(value: bytes, leaves: Sequence[int]) -> list[bytes]:
-    return [
-        fields[kernel.ID : kernel.ID + 2, leaf].tobytes() for fields in [_fields(value)] for leaf in leaves
-    ]
-
-
-def _fields(value: bytes) -> Int64s:
-    """[FIELDS, n] of an index value."""
-    words = np.frombuffer(value, np.int64)
-    n = int(words[0]) >> 32 & 0xFFFF_FFFF
-    return words[kernel.HEAD : kernel.HEAD + kernel.FIELDS * n].reshape(kernel.FIELDS, n)
+    fields, _ = glance(value)
+    return [fields[kernel.ID : kernel.ID + 2, leaf].tobytes() for leaf in leaves]
 
 
 # ------------------------------------------------------------------------------------------------------ one key
@@ -182,10 +174,10 @@ def _ask(program: Program, one: _Hot, t: int, request: RequestRows) -> bool:
         found = flat.answer(program, [one.value], np.array([t]), _of_key(request, one.k))
         one.parts = [_Part(np.arange(len(program.outputs)), found)]
         return True
-    fields = _fields(one.value)
+    fields, views = glance(one.value)
     leaf_at = np.full(fields.shape[1], -1)
     leaf_at[list(one.leaves)] = offsets[1:-1]
-    plan = _planned(program, words, fields.shape[1])
+    plan = _planned(program, views)
     tree = plan.tree
     result = np.empty((3 * len(tree.slots) + 2, 1), np.int64)
     wanted = np.zeros(fields.shape[1], np.uint8)
@@ -245,13 +237,11 @@ class _Plan:
     """The others, if there are any."""
 
 
-def _planned(program: Program, words: Int64s, n: int) -> _Plan:
-    """The plan for an index of n leaves, made once for all that have the same views."""
-    views = kernel.HEAD + kernel.FIELDS * n
-    held = words[views : views + 2 * (int(words[4]) & 0xFFFF_FFFF) : 2]
-    known = program.plans.get(held.tobytes())
+def _planned(program: Program, held: Sequence[int]) -> _Plan:
+    """The plan for indexes that have certain views, made once. held: the words of these views."""
+    known = program.plans.get(tuple(held))
     if known is None:
-        known = program.plans[held.tobytes()] = _plan(program, [View.of(word) for word in held.tolist()])
+        known = program.plans[tuple(held)] = _plan(program, [View.of(word) for word in held])
     return known
 
 

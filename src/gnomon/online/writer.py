@@ -25,6 +25,7 @@ from gnomon.online.index import (
     NO_LEAVES,
     Index,
     View,
+    glance,
     is_index,
     leaf_key,
     leaves_table,
@@ -184,18 +185,16 @@ def _is_enough(target: Target, rows: FlatRows, k: int, value: bytes | None, rete
     if value is None or not is_index(value):
         return True
     layout = target.layout
-    index = read_index(layout, value, f"{target.table}, a hot key")
-    if not serves(index, target.views) or expired(layout, index, retention).any():
+    fields, views = glance(value)
+    if not serves(views, target.views) or expired(layout, fields, retention).any():
         return False
-    if rows.dead[first:last].any() or rows.event_time[first:last].min() <= index.fields[kernel.LAST_TIME, -1]:
+    if rows.dead[first:last].any() or rows.event_time[first:last].min() <= fields[kernel.LAST_TIME, -1]:
         return False
     if layout.kind == "state" or layout.id_kind == "hash":
         # All versions have one event_time.
         return True
     new = heads(layout, rows.row_id.take(np.arange(first, last)))
-    return bool(
-        (new.min() > index.fields[kernel.ID_MAX].max()) or (new.max() < index.fields[kernel.ID_MIN].min())
-    )
+    return bool(new.min() > fields[kernel.ID_MAX].max() or new.max() < fields[kernel.ID_MIN].min())
 
 
 # ---------------------------------------------------------------------------------------------------- hot keys
@@ -257,7 +256,7 @@ def _prepare(store: OnlineStore, target: Target, keys: Sequence[bytes], step: _S
     if step.value is None or not is_index(step.value):
         return True
     step.index = read_index(layout, step.value, at)
-    if not serves(step.index, target.views):
+    if not serves([view.word for view in step.index.views], target.views):
         return _read(store, target, keys, step, range(step.index.n_leaves))
     first, last = place_of(layout, step.index, step.new)
     wanted = {
@@ -317,7 +316,7 @@ def _grow(target: Target, step: _Step, retention: Retention, whole: bool) -> Non
     touched = sorted(step.leaves)
     held = unpack(layout, [step.leaves[leaf] for leaf in touched])
     index = step.index
-    if not serves(index, target.views):
+    if index.n_leaves and not serves([view.word for view in index.views], target.views):
         values = [step.leaves[leaf] for leaf in touched]
         index = restate(layout, target.views, index, values, held)
     step.grown = grow(
