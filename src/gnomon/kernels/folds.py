@@ -8,7 +8,7 @@ from __future__ import annotations
 import numpy as np
 
 from gnomon.kernels import decimals, distinct, extrema, lanes, moments, ordered, quantiles, sums
-from gnomon.kernels._jit import njit
+from gnomon.kernels._jit import inline
 from gnomon.kernels.uncommon import FIRST_UNCOMMON, fold_uncommon
 from gnomon.kernels.work import CODE, EQUAL, HIGH, LOW, ORDER, PICKED, SPARE, TABLE, TIMES
 
@@ -21,7 +21,7 @@ SCRATCH = max(sums.SUM_SCRATCH, moments.MOMENT_SCRATCH, decimals.DECIMAL_SCRATCH
 """Words of scratch that do not grow with the rows."""
 
 
-@njit
+@inline
 def fold(
     functions, first, last, kind, lane, keep_nulls, window, idx, c, words, places, n, m, t, request, k,
     work, scratch, uncommon, lists, used_lines, made,

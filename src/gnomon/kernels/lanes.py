@@ -120,7 +120,7 @@ def _rank(kind, octets, request_bytes, at, size, own, count, order, spare, code)
         code[order[i]] = rank
 
 
-@njit
+@inline
 def codes(
     words, octets, places, kind, lane, n, m, count, request, request_bytes, k, needs, work, alike
 ):  # fmt: skip
