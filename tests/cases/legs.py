@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -10,9 +11,11 @@ import pytest
 
 import gnomon as gn
 from gnomon.engines import local
+from gnomon.online.sealing import Sizes
 from gnomon.testing.reference import OVERFLOW, Answered, historical, online
 from gnomon.time import instant
 from tests.cases.case import Ask, Case, Row
+from tests.online.hot import few_rows_are_many
 
 Answers = list[dict[str, Any]]
 Leg = Callable[[Case, Path], Iterator[tuple[Ask, Answers]]]
@@ -113,21 +116,25 @@ class OnlineLeg:
     `store`: its name in `tests.stores`; `at` says where it is.
     `live`: before each question, what is known by then is materialized; else everything is, before the first.
     `in_place`: batches are files in the place of inserts.
+    `leaves`: of all keys with more than two rows, some lie in leaves.
     """
 
-    def __init__(self, store: str, *, live: bool, in_place: bool = False, url: str = "") -> None:
+    def __init__(
+        self, store: str, *, live: bool, in_place: bool = False, leaves: bool = False, url: str = ""
+    ) -> None:
         self.store = store
         self.url = url
         self.live = live
         self.in_place = in_place
+        self.leaves = leaves
 
     def at(self, url: str) -> OnlineLeg:
         """The same leg over a store at `url`."""
-        return OnlineLeg(self.store, live=self.live, in_place=self.in_place, url=url)
+        return OnlineLeg(self.store, live=self.live, in_place=self.in_place, leaves=self.leaves, url=url)
 
     def __call__(self, case: Case, folder: Path) -> Iterator[tuple[Ask, list[Answered]]]:
         now = -LATER
-        with gn.Store(online=self.url, clock=lambda: now) as store:
+        with self._sizes(), gn.Store(online=self.url, clock=lambda: now) as store:
             group = _in_place(case, folder) if self.in_place else case.group
             store.apply([group])
             for i, batch in enumerate(case.batches):
@@ -148,6 +155,9 @@ class OnlineLeg:
                     found = _asked(store, group, [ask.spine[i] for i in places], t)
                     answers.update(zip(places, found, strict=True))
                 yield ask, [answers[i] for i in range(len(ask.spine))]
+
+    def _sizes(self) -> AbstractContextManager[None]:
+        return few_rows_are_many(Sizes(leaf=2, tail=1)) if self.leaves else nullcontext()
 
 
 def _asked(store: gn.Store, group: gn.FeatureGroup, rows: Sequence[Row], t: int) -> list[Answered]:
@@ -216,6 +226,7 @@ ONLINE: dict[str, OnlineLeg] = {
     "memory": OnlineLeg("memory", live=True),
     "memory, asked later": OnlineLeg("memory", live=False),
     "memory, from files": OnlineLeg("memory", live=True, in_place=True),
+    "memory, in leaves": OnlineLeg("memory", live=True, leaves=True),
     "lmdb": OnlineLeg("lmdb", live=True),
     "lmdb, asked later": OnlineLeg("lmdb", live=False),
     "valkey": OnlineLeg("valkey", live=True),

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from itertools import pairwise
 
 import polars as pl
+import pytest
 
 from gnomon.abc.online import Merge, OnlineStore
+from gnomon.online import writer
 from gnomon.online.codec import FlatRows, Layout, nothing, pack
 from gnomon.online.index import is_index, key_of_leaf, leaf_key, leaves_table, read_index
 from gnomon.online.memory import MemoryStore
@@ -70,6 +73,14 @@ def leaves_of(store: OnlineStore, table: str = TABLE) -> set[bytes]:
     found = {key for key, _ in store.scan(leaves_table(table))}
     assert all(key_of_leaf(key) == KEY for key in found)
     return found
+
+
+@contextmanager
+def few_rows_are_many(sizes: Sizes = SMALL) -> Iterator[None]:
+    """Keys of some rows are hot within, in all that this process writes."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(writer, "SIZES", sizes)
+        yield
 
 
 class CountingStore(MemoryStore):
