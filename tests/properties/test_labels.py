@@ -75,7 +75,9 @@ def test_a_label_is_its_aggregate_asked_at_the_windows_end_of_the_rows_known_now
 
 
 @given(
-    event_cases(forward=True), st.sampled_from([2_000_000, 30_000_000]), st.sampled_from([None, 8_000_000])
+    event_cases(forward=True, inserted=True),
+    st.sampled_from([2_000_000, 30_000_000]),
+    st.sampled_from([None, 8_000_000]),
 )
 @settings(max_examples=12, deadline=None)
 def test_a_store_tells_the_labels_of_the_reference_and_when_they_are_mature(

@@ -16,8 +16,10 @@ from gnomon.testing.strategies import COLUMNS, Case, Row, event_cases, logs, sta
 from gnomon.time import ALWAYS, duration, to_datetime
 from tests.properties.stores import LATER, asked, cut_short, expected, filled, rows_of
 
-ANY_CASE = st.one_of(event_cases(nulls=False, default=True), state_cases(nulls=False, default=True))
-WITH_IDS = event_cases(nulls=False, ids=True)
+ANY_CASE = st.one_of(
+    event_cases(nulls=False, inserted=True, default=True), state_cases(nulls=False, default=True)
+)
+WITH_IDS = event_cases(nulls=False, inserted=True, ids=True)
 
 
 def check(got: list[Answered], want: list[Answered]) -> None:
