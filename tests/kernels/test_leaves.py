@@ -160,3 +160,22 @@ def test_a_block_has_the_record_of_its_leaves_together(n: int, seed: int) -> Non
             min(inside),
             max(inside),
         )
+
+
+FINGERPRINTS = [4023394144, 313167320, 367528008, 2810045090, 4023394144, 2191698264, 2375252405]
+
+
+def test_fingerprints_are_stable_for_ever() -> None:
+    no_bytes, no_ints = np.empty(0, np.uint8), np.empty(0, np.int64)
+    numbers = leaves.fingerprints(rows.ID_INT, np.array([0, 1, -1, 2**62]), no_ints, no_bytes)
+    data = np.frombuffer("abé".encode(), np.uint8)
+    texts = leaves.fingerprints(rows.ID_TEXT, no_ints, np.array([0, 0, 1, 4]), data)
+    assert [*numbers.tolist(), *texts.tolist()] == FINGERPRINTS
+
+
+@given(st.lists(st.lists(st.integers(0, 40)), min_size=1), st.lists(st.integers(0, 40)))
+def test_what_meets_is_found_whichever_side_is_longer(held: list[list[int]], wanted: list[int]) -> None:
+    starts = np.array([0, *np.cumsum([len(one) for one in held])], np.int64)
+    words = np.array([x for one in held for x in sorted(one)], np.uint32)
+    found = leaves.meets(words, starts, np.array(sorted(wanted), np.uint32))
+    assert found.tolist() == [bool(set(one) & set(wanted)) for one in held]

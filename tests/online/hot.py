@@ -13,10 +13,10 @@ import pytest
 from gnomon.abc.online import Merge, OnlineStore
 from gnomon.online import writer
 from gnomon.online.codec import FlatRows, Layout, nothing, pack
-from gnomon.online.index import is_index, key_of_leaf, leaf_key, leaves_table, read_index
+from gnomon.online.index import ids_key, is_index, key_of_leaf, leaf_key, leaves_table, read_index
 from gnomon.online.memory import MemoryStore
 from gnomon.online.merge import KEEP_ALL, Retention, merge
-from gnomon.online.sealing import Sizes
+from gnomon.online.sealing import Sizes, may_stray
 from gnomon.online.views import views_of
 from gnomon.online.writer import Target, load, update
 from gnomon.plan.layout import Output
@@ -59,12 +59,15 @@ def all_in_one(
 
 
 def named(store: OnlineStore, layout: Layout, table: str = TABLE) -> set[bytes]:
-    """The keys of all leaves that indexes name."""
+    """The keys of all leaves that indexes name, and of the fingerprints of their ids."""
     found = set()
     for key, value in store.scan(table):
         if is_index(value):
             index = read_index(layout, value, "a test")
-            found |= {leaf_key(key, name) for name in index.names(range(index.n_leaves))}
+            names = index.names(range(index.n_leaves))
+            found |= {leaf_key(key, name) for name in names}
+            if may_stray(layout):
+                found |= {ids_key(key, name) for name in names}
     return found
 
 

@@ -108,7 +108,7 @@ def test_a_view_survives_as_a_word() -> None:
 def test_leaves_have_names_of_their_own_that_tell_the_key(layout: Layout) -> None:
     made = grown(layout)
     names = made.index.names(range(made.index.n_leaves))
-    assert names == [name for name, _ in made.made]
+    assert names == [leaf.name for leaf in made.made]
     assert len(set(names)) == len(names)
     assert [key_of_leaf(leaf_key(key, names[0])) for key in (b"", b"k", names[1])] == [b"", b"k", names[1]]
     assert leaves_table("g@1#7") == "g@1#7/leaves"

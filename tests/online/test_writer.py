@@ -74,9 +74,9 @@ def test_new_rows_touch_nothing_but_the_index_until_some_are_sealed(layout: Layo
         store.forget()
         update(store, target, [KEY], flat(layout, TYPES, [row(number)], 1))
         assert not store.reads[LEAVES]
-        assert store.writes[LEAVES] in (0, 1)
+        assert store.writes[LEAVES] in (0, 2)  # rows, and the fingerprints of their ids
         sealed += store.writes[LEAVES]
-    assert sealed == 40 / SMALL.leaf
+    assert sealed == 2 * 40 / SMALL.leaf
     assert asked(store, layout)[0] == 140
 
 
@@ -87,7 +87,7 @@ def test_a_late_row_reads_and_writes_the_leaf_of_its_time_alone(layout: Layout) 
     store.forget()
     update(store, Target(TABLE, layout, views_of(ASKED), SMALL), [KEY], flat(layout, TYPES, [row(77)], 1))
     assert store.reads[LEAVES] == 1
-    assert store.writes[LEAVES] == 2  # the one was full
+    assert store.writes[LEAVES] == 4  # the one was full: two, and the fingerprints of their ids
     assert asked(store, layout)[0] == 101
 
 
@@ -119,7 +119,7 @@ def test_no_leaf_is_left_that_no_index_names(layout: Layout) -> None:
         Retention(290, 400),
     )  # fmt: skip
     assert leaves_of(store) == named(store, layout)
-    assert len(leaves_of(store)) < 6
+    assert len(leaves_of(store)) < 12
 
 
 def test_rows_behind_the_horizon_go_with_their_leaves_and_are_counted(layout: Layout) -> None:
@@ -236,3 +236,40 @@ def test_hot_and_other_keys_are_written_together(layout: Layout) -> None:
     answers = answer(program, values, np.full(3, 1000), place=Place(store, TABLE, keys))
     assert answers.columns()[0] == [2, 60, 2]
     assert answers.event_times.tolist() == [20, 59, 20]
+
+
+def test_rows_with_ids_in_no_order_read_fingerprints_and_no_leaf_but_that_of_a_correction() -> None:
+    layout = make_layout(TYPES, id_kind="text")
+    rng = np.random.default_rng(6)
+    ids = [bytes(rng.integers(97, 123, 12).tolist()).decode() for _ in range(120)]
+    rows = [Row(0, i, i, ids[i], (i,)) for i in range(110)]
+    store = CountingStore()
+    written(layout, TYPES, [rows], ASKED, store=store)
+    value = store.read(TABLE, [KEY])[0]
+    assert value is not None
+    n = read_index(layout, value, "here").n_leaves
+    target = Target(TABLE, layout, views_of(ASKED), SMALL)
+
+    def arrive(*given: Row) -> tuple[int, list[Any]]:
+        """How much was read of leaves, and what is answered then."""
+        store.forget()
+        update(store, target, [KEY], flat(layout, TYPES, list(given), 1))
+        reads = store.reads[LEAVES]
+        return reads, asked(store, layout, [COUNT, replace(SUM, window=9_999)])
+
+    total = sum(range(110))
+    reads, answers = arrive(Row(0, 110, 110, ids[110], (1,)))
+    assert answers == [111, total + 1]
+    assert n // 2 < reads <= n, "the fingerprints of leaves whose ids reach around the new one"
+    # At its own time it is found at once; at another one, in the one leaf that has it.
+    assert arrive(Row(0, 50, 200, ids[50], (0,)))[0] == 1
+    reads, answers = arrive(Row(0, 90, 201, ids[10], (0,)))
+    assert answers == [111, total + 1 - 50 - 10]
+    assert reads <= n + 2
+    # Who finds no fingerprints looks into the leaf.
+    fingerprints = [key for key in leaves_of(store) if key[-1] & 1]
+    assert len(fingerprints) >= n
+    store.delete(LEAVES, fingerprints)
+    reads, answers = arrive(Row(0, 91, 202, ids[20], (0,)))
+    assert answers == [111, total + 1 - 50 - 10 - 20]
+    assert reads > n + 2

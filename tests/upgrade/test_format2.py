@@ -1,7 +1,8 @@
 """Index values of format 2 and their leaves, written by the release that made it, stay readable and mean the same.
 
 `format2.bin`: the index of a hot key, then its leaves in order; for each its length, u32, and its bytes.
-`format2.json`: the rows that they hold, and answers. Never write them anew: a release whose bytes differ has another format.
+`format2.json`: the rows that they hold, and answers. Never write them anew: a release whose bytes differ has another
+format.
 """
 
 from __future__ import annotations

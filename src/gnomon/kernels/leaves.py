@@ -18,6 +18,9 @@ of 8 bytes (`n` leaves, `b = ceil(n / 32)` blocks of them):
              a dictionary: values; then they lie as in a lane
     tail     the rows that are in no leaf: a value of format 1, which also has the key's counter and times
 
+Beside each leaf of an event group with event ids lie the fingerprints of its ids, u32, ascending: who looks for versions of
+a row reads these first. They are a hint: what is missing or short is as if it said yes.
+
 Every row version of one row (its *ident*) stands in one leaf, or all of them in the tail. Rows of leaves are in order
 over all leaves. A row of the tail usually comes after them, but may stand anywhere.
 """
@@ -56,9 +59,11 @@ __all__ = [
     "block_records",
     "describe",
     "find_leaves",
+    "fingerprints",
     "heads_of",
     "is_index",
     "leaf_records",
+    "meets",
     "seal_index",
     "verify_index",
     "verify_rows",
@@ -343,3 +348,58 @@ def find_leaves(first_time, first_known, first_id, time, known, head):
             a -= 1
         low[i] = max(a, min(high[i], 0)) if a < high[i] else high[i]
     return low, high
+
+
+# ------------------------------------------------------------------------------------------------------------ ids
+
+
+@njit
+def fingerprints(kind, words, offsets, data):
+    """uint32[n] of a column of row ids, as `heads_of` takes it: equal ids have equal ones, for ever."""
+    n = offsets.size - 1 if kind == rows.ID_TEXT else words.size // (2 if kind == rows.ID_HASH else 1)
+    found = np.empty(n, np.uint32)
+    for i in range(n):
+        h = np.uint64(0xCBF2_9CE4_8422_2325)
+        if kind == rows.ID_TEXT:
+            for j in range(offsets[i], offsets[i + 1]):
+                h = (h ^ np.uint64(data[j])) * np.uint64(0x0100_0000_01B3)
+        else:
+            h ^= np.uint64(words[2 * i] if kind == rows.ID_HASH else words[i])
+        h = (h ^ (h >> np.uint64(33))) * np.uint64(0xFF51_AFD7_ED55_8CCD)
+        h = (h ^ (h >> np.uint64(33))) * np.uint64(0xC4CE_B9FE_1A85_EC53)
+        found[i] = np.uint32(h >> np.uint64(32))
+    return found
+
+
+@inline
+def _has(ascending, low, high, wanted):
+    """Whether a value stands in `ascending[low:high]`."""
+    while low < high:
+        middle = low + high >> 1
+        if ascending[middle] < wanted:
+            low = middle + 1
+        elif ascending[middle] > wanted:
+            high = middle
+        else:
+            return True
+    return False
+
+
+@njit
+def meets(held, starts, wanted):
+    """uint8[K]: whether any of `wanted` is among the fingerprints `held[starts[k]:starts[k + 1]]`; both ascend."""
+    found = np.zeros(starts.size - 1, np.uint8)
+    for k in range(found.size):
+        low, high = starts[k], starts[k + 1]
+        # The fewer are looked for among the more.
+        if wanted.size <= high - low:
+            for i in range(wanted.size):
+                if _has(held, low, high, wanted[i]):
+                    found[k] = 1
+                    break
+        else:
+            for i in range(low, high):
+                if _has(wanted, 0, wanted.size, held[i]):
+                    found[k] = 1
+                    break
+    return found

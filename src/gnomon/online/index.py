@@ -6,6 +6,7 @@ a second table, and is never written again.
 
 from __future__ import annotations
 
+import uuid
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
@@ -109,6 +110,17 @@ def leaves_table(table: str) -> str:
 def leaf_key(key: bytes, name: bytes) -> bytes:
     """Under which a leaf is kept: keys of any length cannot meet, as the name's length is fixed."""
     return key + name
+
+
+def ids_key(key: bytes, name: bytes) -> bytes:
+    """Under which the fingerprints of a leaf's ids are kept, beside it. The last bit of a leaf's own name is 0."""
+    return key + name[:-1] + bytes([name[-1] | 1])
+
+
+def new_name() -> bytes:
+    """A name that nobody else can give to a leaf: who fails to publish may delete what he wrote."""
+    name = uuid.uuid4().bytes
+    return name[:-1] + bytes([name[-1] & 0xFE])
 
 
 def key_of_leaf(leaf: bytes) -> bytes:

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from gnomon.abc.online import OnlineStore
 from gnomon.online.codec import Layout
-from gnomon.online.index import is_index, key_of_leaf, leaf_key, leaves_table, read_index
+from gnomon.online.index import ids_key, is_index, key_of_leaf, leaf_key, leaves_table, read_index
 
 __all__ = ["unnamed_leaves"]
 
@@ -35,5 +35,6 @@ def _unnamed(
         named: set[bytes] = set()
         if value is not None and is_index(value):
             index = read_index(layout, value, f"{table}, key {key!r}")
-            named = {leaf_key(key, name) for name in index.names(range(index.n_leaves))}
+            names = index.names(range(index.n_leaves))
+            named = {leaf_key(key, name) for name in names} | {ids_key(key, name) for name in names}
         yield from (leaf for leaf in leaves[key] if leaf not in named)

@@ -11,7 +11,6 @@ and what grew too long is cut: a leaf into several, the oldest rows of the tail 
 
 from __future__ import annotations
 
-import uuid
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
@@ -25,7 +24,7 @@ from gnomon.kernels import states
 from gnomon.online.arrays import NO_BYTES, NO_INTS, Bytes, Column, Int64s, VarColumn, joined
 from gnomon.online.codec import MAX, MIN, FlatRows, Layout, join_values, nothing, pack
 from gnomon.online.dictionary import number_values
-from gnomon.online.index import Index, View, ViewStates, bit_words, lane_kind
+from gnomon.online.index import Index, View, ViewStates, bit_words, lane_kind, new_name
 from gnomon.online.merge import Merged, Retention, merge
 
 __all__ = [
@@ -73,14 +72,23 @@ SIZES = Sizes()
 
 
 @dataclass(frozen=True, slots=True)
+class Leaf:
+    """A new leaf."""
+
+    name: bytes
+    value: bytes
+    ids: bytes
+    """The fingerprints of its ids, where these can stand elsewhere than their time tells; else nothing."""
+
+
+@dataclass(frozen=True, slots=True)
 class Grown:
     """What becomes of a hot key."""
 
     index: Index
     tail: FlatRows
     """Of one key."""
-    made: list[tuple[bytes, bytes]]
-    """Name and value of each new leaf."""
+    made: list[Leaf]
     gone: list[bytes]
     """Names of the leaves that the index had and has no longer."""
     merged: Merged
@@ -141,7 +149,7 @@ def grow(
             first_activation=rows.first_activation,
             newest_dropped=rows.newest_dropped,
         ),
-        made=made.named(),
+        made=made.leaves(layout),
         gone=index.names(gone),
         merged=merged,
         retired=int(index.fields[kernel.ROWS, retired].sum()),
@@ -159,6 +167,22 @@ def heads(layout: Layout, ids: Column) -> Int64s:
         made = kernel.heads_of(kind, NO_INTS, ids.offsets, ids.data)
     else:
         made = kernel.heads_of(kind, ids.words, NO_INTS, NO_BYTES)
+    return made
+
+
+def may_stray(layout: Layout) -> bool:
+    """Whether versions of one row may have different event times."""
+    return layout.kind == "event" and layout.id_kind != "hash"
+
+
+def fingerprints(layout: Layout, ids: Column) -> NDArray[np.uint32]:
+    """[n]: of row ids; equal ids have equal ones."""
+    kind = int(layout.form[0])
+    made: NDArray[np.uint32]
+    if isinstance(ids, VarColumn):
+        made = kernel.fingerprints(kind, NO_INTS, ids.offsets, ids.data)
+    else:
+        made = kernel.fingerprints(kind, ids.words, NO_INTS, NO_BYTES)
     return made
 
 
@@ -394,12 +418,14 @@ class _Made:
     """[K + 1], in bytes."""
     rows: FlatRows
 
-    def named(self) -> list[tuple[bytes, bytes]]:
-        bounds = self.offsets.tolist()
-        return [
-            (name, self.octets[a:b].tobytes())
-            for name, (a, b) in zip(self.names, pairwise(bounds), strict=True)
-        ]
+    def leaves(self, layout: Layout) -> list[Leaf]:
+        values = [self.octets[a:b].tobytes() for a, b in pairwise(self.offsets.tolist())]
+        ids = [b""] * len(values)
+        if may_stray(layout):
+            prints = fingerprints(layout, self.rows.row_id)
+            bounds = self.rows.key_start.tolist()
+            ids = [np.sort(prints[a:b]).tobytes() for a, b in pairwise(bounds)]
+        return [Leaf(*one) for one in zip(self.names, values, ids, strict=True)]
 
 
 def _leaves(layout: Layout, rows: FlatRows, chunks: Sequence[Int64s]) -> _Made:
@@ -409,21 +435,22 @@ def _leaves(layout: Layout, rows: FlatRows, chunks: Sequence[Int64s]) -> _Made:
     at = np.concatenate(chunks) if chunks else NO_INTS
     of_leaves = _take(rows, at, key_start)
     octets, offsets = pack(layout, of_leaves)
-    # Names that nobody else can give: who fails to publish may delete what he wrote.
-    return _Made([uuid.uuid4().bytes for _ in chunks], octets, offsets, of_leaves)
+    return _Made([new_name() for _ in chunks], octets, offsets, of_leaves)
 
 
 def _order(index: Index, retired: Flags, pieces: dict[int, list[Int64s]]) -> Int64s:
     """The leaves of the new index: numbers of old ones, and behind them of new ones in the order of `pieces`."""
-    order: list[int] = []
-    made = index.n_leaves
-    for leaf in range(index.n_leaves + 1):
-        if leaf in pieces:
-            order += range(made, made + len(pieces[leaf]))
-            made += len(pieces[leaf])
-        elif leaf < index.n_leaves and not retired[leaf]:
-            order.append(leaf)
-    return np.array(order, np.int64)
+    n = index.n_leaves
+    parts: list[Int64s] = []
+    after, made = 0, n
+    for leaf in sorted(pieces):
+        parts += [np.arange(after, leaf), np.arange(made, made + len(pieces[leaf]))]
+        after, made = leaf + 1, made + len(pieces[leaf])
+    order: Int64s = np.concatenate([*parts, np.arange(after, n)])
+    stays = np.ones(made, np.bool_)
+    stays[:n] = ~retired
+    kept: Int64s = order[stays[order]]
+    return kept
 
 
 def _with(layout: Layout, views: Sequence[View], index: Index, made: _Made, order: Int64s) -> Index:

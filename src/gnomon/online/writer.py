@@ -26,6 +26,7 @@ from gnomon.online.index import (
     Index,
     View,
     glance,
+    ids_key,
     is_index,
     leaf_key,
     leaves_table,
@@ -35,7 +36,21 @@ from gnomon.online.index import (
     with_tail,
 )
 from gnomon.online.merge import KEEP_ALL, Merged, Retention, merge
-from gnomon.online.sealing import SIZES, TAIL, Grown, Sizes, expired, grow, heads, place_of, restate, serves
+from gnomon.online.sealing import (
+    SIZES,
+    TAIL,
+    Grown,
+    Leaf,
+    Sizes,
+    expired,
+    fingerprints,
+    grow,
+    heads,
+    may_stray,
+    place_of,
+    restate,
+    serves,
+)
 
 __all__ = ["Counts", "Target", "load", "update"]
 
@@ -92,7 +107,7 @@ def load(
             retention, target.sizes,
         )  # fmt: skip
         counts.add(grown.merged, grown.retired)
-        store.load(leaves_table(target.table), [(leaf_key(keys[k], name), leaf) for name, leaf in grown.made])
+        store.load(leaves_table(target.table), _stored(keys[k], grown.made))
         values.append((keys[k], _value(layout, grown)))
     _load_flat(store, target, [keys[k] for k in few], select_keys(rows, few), retention, counts)
     store.load(target.table, values)
@@ -113,6 +128,12 @@ def _load_flat(
     view, bounds = buffer.tobytes(), offsets.tolist()
     store.load(target.table, ((k, view[a:b]) for k, a, b in zip(keys, bounds, bounds[1:], strict=False)))
     counts.add(merged)
+
+
+def _stored(key: bytes, made: Sequence[Leaf]) -> list[tuple[bytes, bytes]]:
+    """New leaves as they are kept, with the fingerprints of their ids beside them."""
+    rows = [(leaf_key(key, leaf.name), leaf.value) for leaf in made]
+    return rows + [(ids_key(key, leaf.name), leaf.ids) for leaf in made if leaf.ids]
 
 
 def _value(layout: Layout, grown: Grown) -> bytes:
@@ -190,8 +211,7 @@ def _is_enough(target: Target, rows: FlatRows, k: int, value: bytes | None, rete
         return False
     if rows.dead[first:last].any() or rows.event_time[first:last].min() <= fields[kernel.LAST_TIME, -1]:
         return False
-    if layout.kind == "state" or layout.id_kind == "hash":
-        # All versions have one event_time.
+    if not may_stray(layout):
         return True
     new = heads(layout, rows.row_id.take(np.arange(first, last)))
     return bool(new.min() > fields[kernel.ID_MAX].max() or new.max() < fields[kernel.ID_MIN].min())
@@ -264,7 +284,7 @@ def _prepare(store: OnlineStore, target: Target, keys: Sequence[bytes], step: _S
     }
     if not _read(store, target, keys, step, wanted - {TAIL}):
         return False
-    return _read(store, target, keys, step, _others(layout, step))
+    return _read(store, target, keys, step, _others(store, target, keys, step))
 
 
 def _read(
@@ -280,27 +300,42 @@ def _read(
     return True
 
 
-def _others(layout: Layout, step: _Step) -> list[int]:
+def _others(store: OnlineStore, target: Target, keys: Sequence[bytes], step: _Step) -> list[int]:
     """Leaves in which other versions of arriving rows may stand, although their time is another.
 
-    All versions of a row stand in one place, so that it is found at its own time, or is looked for everywhere.
+    All versions of a row stand in one place: it is found at its own time, or is looked for everywhere. Which leaves may
+    have its id is told by the range of theirs, and then by their fingerprints.
     """
-    new = step.new
+    layout, new, index = target.layout, step.new, step.index
     if layout.kind == "state":
         return []
-    strays = np.flatnonzero(new.dead) if layout.id_kind == "hash" else np.arange(new.n_rows)
+    strays = np.arange(new.n_rows) if may_stray(layout) else np.flatnonzero(new.dead)
     if not strays.size:
         return []
     at_hand = unpack(layout, [_rows_of(step.value), *step.leaves.values()])
-    known = set(_ids(at_hand.row_id))
-    ids = _ids(new.row_id)
+    known, ids = set(_ids(at_hand.row_id)), _ids(new.row_id)
     unknown = np.array([i for i in strays.tolist() if ids[i] not in known], np.int64)
     if not unknown.size:
         return []
-    head = heads(layout, new.row_id.take(unknown))
-    least, greatest = step.index.fields[kernel.ID_MIN], step.index.fields[kernel.ID_MAX]
-    may = (least[:, None] <= head) & (head <= greatest[:, None])
-    return np.flatnonzero(may.any(axis=1)).tolist()
+    sought = new.row_id.take(unknown)
+    least, greatest = index.fields[kernel.ID_MIN], index.fields[kernel.ID_MAX]
+    head = np.sort(heads(layout, sought))
+    # Of ascending heads, the first one that is not below the least of a leaf is not above its greatest.
+    first = np.searchsorted(head, least)
+    may = np.flatnonzero((first < head.size) & (head[first.clip(max=head.size - 1)] <= greatest)).tolist()
+    left = [leaf for leaf in may if leaf not in step.leaves]
+    if not may_stray(layout) or not left:
+        return left
+    held = store.read(leaves_table(target.table), [ids_key(keys[step.k], name) for name in index.names(left)])
+    # A leaf without one fingerprint a row is looked at itself.
+    sizes = index.fields[kernel.ROWS, left]
+    whole = np.array([len(value or b"") for value in held]) == 4 * sizes
+    starts = np.zeros(len(left) + 1, np.int64)
+    np.cumsum(np.where(whole, sizes, 0), out=starts[1:])
+    parts = [value or b"" for value, here in zip(held, whole, strict=True) if here]
+    prints = np.frombuffer(b"".join(parts), np.uint32)
+    meets = kernel.meets(prints, starts, np.sort(fingerprints(layout, sought)))
+    return [leaf for leaf, found in zip(left, (meets != 0) | ~whole, strict=True) if found]
 
 
 def _ids(column: Column) -> list[object]:
@@ -331,15 +366,17 @@ def _grow(target: Target, step: _Step, retention: Retention, whole: bool) -> Non
         target.sizes,
         whole=whole,
     )
-    step.packed = _value(layout, step.grown)
+    if step.value is not None and index is step.index and not step.grown.made and not step.grown.gone:
+        buffer, _ = pack(layout, step.grown.tail)
+        step.packed = with_tail(step.value, buffer.data) if is_index(step.value) else buffer.tobytes()
+    else:
+        step.packed = _value(layout, step.grown)
 
 
 def _publish(store: OnlineStore, target: Target, keys: Sequence[bytes], steps: Sequence[_Step]) -> None:
     """Write new leaves, then the indexes that name them, then let go of the leaves that no index names."""
     leaves = leaves_table(target.table)
-    made = [
-        (leaf_key(keys[step.k], name), leaf) for step in steps if step.grown for name, leaf in step.grown.made
-    ]
+    made = [row for step in steps if step.grown for row in _stored(keys[step.k], step.grown.made)]
     if made:
         store.load(leaves, made)
 
@@ -353,11 +390,13 @@ def _publish(store: OnlineStore, target: Target, keys: Sequence[bytes], steps: S
         return new
 
     store.update(target.table, [keys[step.k] for step in steps], replace)
+    strays = may_stray(target.layout)
     unnamed = [
-        leaf_key(keys[step.k], name)
+        key
         for step in steps
         if step.grown
-        for name in (step.grown.gone if step.published else [name for name, _ in step.grown.made])
+        for name in (step.grown.gone if step.published else [leaf.name for leaf in step.grown.made])
+        for key in (leaf_key(keys[step.k], name), *([ids_key(keys[step.k], name)] if strays else []))
     ]
     if unnamed:
         store.delete(leaves, unnamed)
