@@ -18,8 +18,8 @@ of 8 bytes (`n` leaves, `b = ceil(n / 32)` blocks of them):
              a dictionary: values; then they lie as in a lane
     tail     the rows that are in no leaf: a value of format 1, which also has the key's counter and times
 
-Beside each leaf of an event group with event ids lie the fingerprints of its ids, u32, ascending: who looks for versions of
-a row reads these first. They are a hint: what is missing or short is as if it said yes.
+Beside each leaf of an event group with event ids lie the fingerprints of its ids, u32, ascending: who looks for
+versions of a row reads these first. They are a hint: what is missing or short is as if it said yes.
 
 Every row version of one row (its *ident*) stands in one leaf, or all of them in the tail. Rows of leaves are in order
 over all leaves. A row of the tail usually comes after them, but may stand anywhere.
