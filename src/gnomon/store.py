@@ -15,6 +15,7 @@ from gnomon.define.source import Source
 from gnomon.errors import UsageError, type_of
 from gnomon.flows import apply as applying
 from gnomon.flows import dataset, training
+from gnomon.flows.answer import OnlineFeatures
 from gnomon.flows.apply import Plan
 from gnomon.flows.backfill import backfill
 from gnomon.flows.backfilled import BackfillReport
@@ -24,7 +25,7 @@ from gnomon.flows.dataset import Dataset
 from gnomon.flows.explain import Explanation, explain
 from gnomon.flows.inputs import Inputs, inputs_of
 from gnomon.flows.insert import Commit, insert
-from gnomon.flows.lookup import OnlineFeatures, lookup
+from gnomon.flows.lookup import lookup
 from gnomon.flows.materialize import Report, materialize
 from gnomon.flows.optimize import OptimizeReport, optimize
 from gnomon.flows.project import Project

@@ -17,13 +17,11 @@ from gnomon.kernels import answer as kernel
 from gnomon.kernels import folds, lanes, uncommon
 from gnomon.online.arrays import NO_BYTES, Bytes, Column, Int64s, VarColumn
 from gnomon.online.codec import Layout, join_values
+from gnomon.online.statuses import STATUSES
 from gnomon.online.values import Read, reader, same
 from gnomon.plan.layout import NONE, Output
 
 __all__ = ["STATUSES", "Answers", "Program", "RequestRows", "answer", "make_program", "request_rows"]
-
-STATUSES = ("NOT_FOUND", "EXPIRED", "NULL", "PRESENT", "NOT_READY", "ERROR")
-"""Names of the status codes."""
 
 _FUNCTIONS = {
     "count": folds.COUNT,
