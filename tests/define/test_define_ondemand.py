@@ -145,3 +145,16 @@ def test_a_function_without_source_is_told_by_its_compiled_code():
     other: dict[str, object] = {}
     exec(PLAIN.replace("+ 1", "+ 2"), other)  # noqa: S102
     assert source_hash(names["f"]) == source_hash(names["f"]) != source_hash(other["f"])
+
+
+def test_a_timeout_is_a_length_of_time_longer_than_nothing():
+    assert gn.on_demand(inputs=[COUNT], returns={"x": int}, timeout="50ms")(plain).timeout == 50_000
+    with pytest.raises(DefinitionError, match=r"longer than nothing - at `on-demand plain.timeout`"):
+        gn.on_demand(inputs=[COUNT], returns={"x": int}, timeout=0)(plain)
+    with pytest.raises(DefinitionError, match=r"`soon` is not a duration - at `on-demand plain.timeout`"):
+        gn.on_demand(inputs=[COUNT], returns={"x": int}, timeout="soon")(plain)
+
+
+def test_a_timeout_is_no_part_of_the_code():
+    with_one = gn.on_demand(inputs=[COUNT], returns={"x": int}, timeout="50ms")(plain)
+    assert with_one.source_hash == gn.on_demand(inputs=[COUNT], returns={"x": int})(plain).source_hash

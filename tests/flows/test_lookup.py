@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import threading
 from datetime import UTC, date, datetime
 from typing import Any
 
@@ -429,3 +430,32 @@ def test_a_function_of_an_error_is_an_error_with_its_reason(functions):
     found = functions.get_online_features([SHARE], {"user": [5, 1]}, request={"total": 6.0})
     assert found.statuses == [["ERROR"], ["PRESENT"]]
     assert "the input `ms_sum_1d` is an error" in found.errors[0, "share"]
+
+
+GATE = threading.Event()
+"""Closed, the function below hangs for users with rows."""
+
+
+def slow(ms_sum_1d: pl.Series) -> pl.Series:
+    if ms_sum_1d[0] == 3:
+        GATE.wait()
+    return ms_sum_1d * 2
+
+
+SLOW = gn.on_demand(inputs=[VISITS["ms_sum_1d"]], returns={"twice": pl.Int64}, timeout="20ms")(slow)
+
+
+def test_a_function_beyond_its_timeout_is_an_error_of_its_own_values_online_and_waited_for_in_training(
+    filled,
+):
+    GATE.set()
+    filled.apply([SLOW])
+    assert filled.registry.get("on_demand", "slow").timeout == 20_000
+    GATE.clear()
+    found = filled.get_online_features([SLOW, VISITS["ms_sum_1d"]], {"user": [1]})
+    assert found.to_dict() == {"twice": [None], "ms_sum_1d": [3]}
+    assert found.statuses == [["ERROR", "PRESENT"]]
+    assert "on-demand function `slow` took longer than it may" in found.errors[0, "twice"]
+    assert filled.get_online_features([SLOW], {"user": [4]}).statuses == [["NULL"]]
+    threading.Timer(0.05, GATE.set).start()
+    assert train(filled, [SLOW], [(1, T)]) == {"twice": [6]}

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+import threading
 from typing import Any
 
 import numpy as np
@@ -10,7 +12,8 @@ import pytest
 
 import gnomon as gn
 from gnomon.errors import ComputeError, DefinitionError
-from gnomon.flows.ondemand import call, probe
+from gnomon.flows.hands import Hands
+from gnomon.flows.ondemand import call, call_by_row, probe
 
 A, B = pl.Series("a", [1, 2]), pl.Series("b", [10, None])
 BOTH = {"a": A, "b": B}
@@ -171,3 +174,68 @@ def same(a: pl.Series, b: pl.Series) -> pl.Series:
 )  # fmt: skip
 def test_inputs_of_every_type_are_probed(dtype):
     probe(declare(same, {"x": dtype}), same, {"a": dtype, "b": pl.Int64()})
+
+
+def by_seven(a: pl.Series, b: pl.Series) -> pl.Series:
+    if (a == 7).any():
+        raise ValueError("seven")
+    if (a == 8).any():
+        return a.head(0)
+    return a + b
+
+
+def test_what_fails_by_row_leaves_the_other_rows_their_values():
+    inputs = {"a": pl.Series([1, 7, 8, 2]), "b": pl.Series([1, 1, 1, 1])}
+    found = call_by_row(declare(by_seven, {"x": pl.Int64}), by_seven, inputs, 4)
+    assert found.columns == [[2, None, None, 3]]
+    assert found.reasons.keys() == {1, 2}
+    assert "`by_seven` failed: ValueError: seven - at `inputs a, b`" in found.reasons[1]
+
+
+def panicking(a: pl.Series, b: pl.Series) -> pl.Series:
+    raise pl.exceptions.PanicException("a bug below")
+
+
+def test_a_panic_below_python_is_an_error_of_the_function_too():
+    with pytest.raises(ComputeError, match="`panicking` failed: PanicException: a bug below"):
+        call(declare(panicking, {"x": pl.Int64}), panicking, BOTH, 2)
+
+
+@pytest.fixture
+def gate():
+    """Opens at the end of the test, so that no thread outlives it."""
+    event = threading.Event()
+    yield event
+    event.set()
+
+
+def test_a_call_beyond_its_timeout_is_an_error_of_all_rows_and_none_is_waited_for_twice(gate):
+    calls = []
+
+    def hanging(a: pl.Series, b: pl.Series) -> pl.Series:
+        calls.append(len(a))
+        gate.wait()
+        return a
+
+    declared = dataclasses.replace(declare(by_name, {"x": pl.Int64}), name="hanging", timeout=20_000)
+    found = call_by_row(declared, hanging, BOTH, 2, Hands("h"))
+    assert found.columns == [[None, None]]
+    assert found.reasons[0] == found.reasons[1]
+    assert "`hanging` took longer than it may - at `inputs a, b`" in found.reasons[0]
+    assert "its timeout is 20ms" in found.reasons[0]
+    assert calls == [2]
+
+
+def test_rows_that_were_done_before_the_timeout_keep_their_values(gate):
+    def hangs_at_the_third(a: pl.Series, b: pl.Series) -> pl.Series:
+        if len(a) > 1:
+            raise ValueError("one by one, please")
+        if a[0] == 3:
+            gate.wait()
+        return a
+
+    declared = dataclasses.replace(declare(by_name, {"x": pl.Int64}), timeout=200_000)
+    inputs = {"a": pl.Series([1, 2, 3, 4]), "b": pl.Series([0, 0, 0, 0])}
+    found = call_by_row(declared, hangs_at_the_third, inputs, 4, Hands("h"))
+    assert found.columns == [[1, 2, None, None]]
+    assert found.reasons.keys() == {2, 3}

@@ -29,6 +29,7 @@ BROAD: dict[tuple[str, str], str] = {
     ("flows/definitions.py", "_import"): "a user's code: told with the line that failed",
     ("flows/definitions.py", "_run"): "a user's code: told with the line that failed",
     ("flows/checks/check.py", "attempt"): "whatever goes wrong in a check is what it finds",
+    ("flows/hands.py", "Hands._run"): "whatever a call raises is raised again by the one who waits for it",
     ("flows/ondemand.py", "call"): "a user's function: its error is that of its values",
 }
 """(module, function) that may catch everything → why. A flow's edge, a listener's call, a user's function."""

@@ -8,11 +8,13 @@ import inspect
 import textwrap
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import timedelta
 from typing import Any
 
 from gnomon.define.base import Definition, Problems, pairs, put, tags_of, version_of
 from gnomon.define.group import Selection
 from gnomon.errors import counted
+from gnomon.time import duration
 from gnomon.types import DType, as_dtype
 
 
@@ -45,6 +47,8 @@ class OnDemand(Definition):
     qualname: str
     source_hash: str
     version: int = 1
+    timeout: int | None = None
+    """Microseconds that an online answer waits for a call; None: as long as it takes."""
     description: str = ""
     owner: str = ""
     tags: tuple[tuple[str, str], ...] = ()
@@ -101,6 +105,7 @@ def on_demand(
     inputs: Sequence[Selection | Request],
     returns: Mapping[str, Any],
     version: int = 1,
+    timeout: str | timedelta | int | None = None,
     description: str = "",
     owner: str = "",
     tags: Mapping[str, str] | None = None,
@@ -112,6 +117,9 @@ def on_demand(
     its inputs, row by row: `apply` probes it whole, one by one and permuted, and refuses it if the bits
     differ.
 
+    `timeout`: how long an online answer waits for it, for all rows of a request together; beyond that its values
+    are errors. A training set waits as long as it takes.
+
     Raises: DefinitionError with all problems at once.
     """
 
@@ -120,6 +128,9 @@ def on_demand(
         problems = Problems(f"on-demand {name}")
         problems.name(name)
         version_of(version, problems)
+        limit = None if timeout is None else problems.attempt(duration, timeout, at="timeout")
+        if limit is not None and limit <= 0:
+            problems.add("a timeout must be longer than nothing", at="timeout", hint='such as "50ms"')
         for i, given in enumerate(inputs):
             if not isinstance(given, Selection | Request):
                 problems.add(
@@ -174,6 +185,7 @@ def on_demand(
             qualname=function.__qualname__,
             source_hash=source_hash(function),
             version=version,
+            timeout=limit,
             description=description or inspect.getdoc(function) or "",
             owner=owner,
             tags=tags_of(tags, problems),

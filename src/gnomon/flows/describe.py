@@ -183,6 +183,8 @@ def _properties(definition: Registered) -> Iterator[tuple[str, str]]:
         yield from _of_group(definition)
     elif isinstance(definition, OnDemand):
         yield "function", f"{definition.module}.{definition.qualname} ({definition.source_hash})"
+        if definition.timeout is not None:
+            yield "timeout", show_duration(definition.timeout)
 
 
 def _of_group(group: FeatureGroup) -> Iterator[tuple[str, str]]:

@@ -15,7 +15,7 @@ import numpy as np
 import polars as pl
 
 from gnomon.abc.online import OnlineStore
-from gnomon.errors import ComputeError, DataError, HorizonError, Unavailable
+from gnomon.errors import DataError, HorizonError, Unavailable
 from gnomon.flows import ondemand
 from gnomon.flows.answer import Answered, OnlineFeatures
 from gnomon.flows.compiled import Compiled, Flags, Ready, unanswerable
@@ -249,7 +249,7 @@ def _gather(
 
 
 def _step(compiled: Compiled, step: Step, answered: list[Answered], fields: Fields, n: int) -> Answered:
-    """Call an on-demand function: whole, and where that fails one by one, so that only what fails is ERROR."""
+    """Call an on-demand function; what fails is ERROR, and so is what an input that is one makes impossible."""
     inputs: dict[str, pl.Series] = {}
     sources: list[tuple[str, Answered, int]] = []
     for name, ident, dtype in step.inputs:
@@ -292,33 +292,14 @@ def _called(
     step: Step, inputs: Mapping[str, pl.Series], rows: list[int], n: int, reasons: dict[int, str]
 ) -> list[list[Any]]:
     """The function's values of `rows`, None for the others: of what is not ready it knows nothing."""
-    given = inputs if len(rows) == n else {name: column.gather(rows) for name, column in inputs.items()}
-    try:
-        found = [c.to_list() for c in ondemand.call(step.on_demand, step.function, given, len(rows))]
-    except ComputeError:
-        here: dict[int, str] = {}
-        found = _one_by_one(step, given, len(rows), here)
-        reasons.update({rows[i]: why for i, why in here.items()})
-    if len(rows) == n:
-        return found
-    made: list[list[Any]] = [[None] * n for _ in found]
-    for values, of_rows in zip(made, found, strict=True):
+    whole = len(rows) == n
+    given = inputs if whole else {name: column.gather(rows) for name, column in inputs.items()}
+    found = ondemand.call_by_row(step.on_demand, step.function, given, len(rows), step.hands)
+    reasons.update({rows[i]: why for i, why in found.reasons.items()})
+    if whole:
+        return found.columns
+    made: list[list[Any]] = [[None] * n for _ in found.columns]
+    for values, of_rows in zip(made, found.columns, strict=True):
         for row, value in zip(rows, of_rows, strict=True):
             values[row] = value
-    return made
-
-
-def _one_by_one(
-    step: Step, inputs: Mapping[str, pl.Series], n: int, reasons: dict[int, str]
-) -> list[list[Any]]:
-    made: list[list[Any]] = [[None] * n for _ in step.idents]
-    for row in range(n):
-        try:
-            one = {name: column.slice(row, 1) for name, column in inputs.items()}
-            for values, column in zip(
-                made, ondemand.call(step.on_demand, step.function, one, 1), strict=True
-            ):
-                values[row] = column[0]
-        except ComputeError as error:
-            reasons[row] = str(error)
     return made

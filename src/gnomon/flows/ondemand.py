@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Mapping
-from functools import lru_cache
+from dataclasses import dataclass, field
+from functools import lru_cache, partial
 from typing import Any
 
 import numpy as np
@@ -12,7 +13,9 @@ import polars as pl
 
 from gnomon.define.ondemand import OnDemand
 from gnomon.errors import ComputeError, DefinitionError, GnomonError, counted, type_of
+from gnomon.flows.hands import Hands
 from gnomon.plan.layout import castable
+from gnomon.time import SECOND, show_duration, stopwatch
 from gnomon.types import DType, dtype_text
 
 _PROBE_ROWS = 13
@@ -31,15 +34,86 @@ def call(
             returned = function(**{name: inputs[name] for name in names})
         else:
             returned = function(*(inputs[name] for name in names))
-    except Exception as error:
+    except (Exception, pl.exceptions.PanicException) as error:
         raise ComputeError(
             f"on-demand function `{on_demand.name}` failed: {type(error).__name__}: {error}",
-            at=f"inputs {', '.join(names)}",
+            at=_inputs(on_demand),
         ) from error
     return [
         _checked(on_demand, name, dtype, value, n)
         for (name, dtype), value in zip(on_demand.returns, _outputs(on_demand, returned), strict=True)
     ]
+
+
+@dataclass(frozen=True, slots=True)
+class ByRow:
+    """What a function gave, and where it could not."""
+
+    columns: list[list[Any]]
+    """By output: the values of the rows, None for those in `reasons`."""
+    reasons: dict[int, str] = field(default_factory=dict)
+    """Row → why it has no values."""
+
+
+class _Late(ComputeError):
+    """The function's time is over."""
+
+
+def call_by_row(
+    on_demand: OnDemand,
+    function: Callable[..., Any],
+    inputs: Mapping[str, pl.Series],
+    n: int,
+    hands: Hands | None = None,
+) -> ByRow:
+    """Call the function on all rows at once, and where that fails row by row, so that only what fails is an error.
+
+    With `hands`, all calls together have the function's timeout; what is not done by then is an error.
+    """
+    elapsed = stopwatch()
+
+    def attempt(given: Mapping[str, pl.Series], rows: int) -> list[pl.Series]:
+        work = partial(call, on_demand, function, given, rows)
+        if hands is None or on_demand.timeout is None:
+            return work()
+        try:
+            return hands.call(work, on_demand.timeout / SECOND - elapsed())
+        except TimeoutError as error:
+            raise _Late(
+                f"on-demand function `{on_demand.name}` {error}",
+                at=_inputs(on_demand),
+                hint=f"its timeout is {show_duration(on_demand.timeout)}",
+            ) from None
+
+    try:
+        return ByRow([column.to_list() for column in attempt(inputs, n)])
+    except _Late as error:
+        return _none(on_demand, n, str(error))
+    except ComputeError as error:
+        if n == 1:
+            return _none(on_demand, n, str(error))
+    found = ByRow([[None] * n for _ in on_demand.returns])
+    for row in range(n):
+        try:
+            made = attempt({name: column.slice(row, 1) for name, column in inputs.items()}, 1)
+        except _Late as error:
+            found.reasons.update(dict.fromkeys(range(row, n), str(error)))
+            break
+        except ComputeError as error:
+            found.reasons[row] = str(error)
+            continue
+        for values, column in zip(found.columns, made, strict=True):
+            values[row] = column[0]
+    return found
+
+
+def _none(on_demand: OnDemand, n: int, why: str) -> ByRow:
+    """No value of any row."""
+    return ByRow([[None] * n for _ in on_demand.returns], dict.fromkeys(range(n), why))
+
+
+def _inputs(on_demand: OnDemand) -> str:
+    return f"inputs {', '.join(on_demand.input_names)}"
 
 
 @lru_cache(maxsize=1024)

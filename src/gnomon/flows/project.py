@@ -19,6 +19,7 @@ from gnomon.define.group import FeatureGroup
 from gnomon.define.ondemand import OnDemand
 from gnomon.errors import UsageError
 from gnomon.flows.definitions import has_definitions, load_definitions
+from gnomon.flows.hands import Hands
 from gnomon.flows.registries import open_registry
 from gnomon.flows.table import TableReader, was_filled
 from gnomon.plan.layout import Layout, make_layout
@@ -48,6 +49,7 @@ class Project:
         self._looked = 0.0
         self._layouts: dict[str, Layout] = {}
         self._imported: dict[tuple[str, str], Callable[..., Any]] = {}
+        self._hands: dict[str, Hands] = {}
 
     @property
     def root(self) -> Path:
@@ -137,6 +139,12 @@ class Project:
             self._imported[address] = import_function(on_demand, {on_demand.ref: found} if found else {})
         return self._imported[address]
 
+    def hands(self, ref: str) -> Hands:
+        """Who calls the function of an on-demand feature that has a timeout: threads of its own, so that one that
+        hangs takes none from the others.
+        """
+        return self._hands.setdefault(ref, Hands(f"gnomon {ref}"))
+
     def saw(self, functions: Iterable[OnDemand]) -> None:
         """Remember functions whose code is at hand."""
         self.functions.update({(o.ref, o.source_hash): o for o in functions if o.function is not None})
@@ -149,6 +157,8 @@ class Project:
     def close(self) -> None:
         """Let go of everything that was opened."""
         self.closed = True
+        for hands in self._hands.values():
+            hands.close()
         opened = [self.__dict__.pop(name, None) for name in ("online", "registry", "offline", "engine")]
         if opened[0] is not None:
             opened[0].close()

@@ -20,6 +20,7 @@ from gnomon.define.ondemand import OnDemand
 from gnomon.define.ondemand import Request as RequestField
 from gnomon.define.service import FeatureService
 from gnomon.errors import REGISTERING, NotFound, UsageError, counted, not_found
+from gnomon.flows.hands import Hands
 from gnomon.flows.project import Project
 from gnomon.plan.keys import as_key
 from gnomon.plan.layout import Layout, Output
@@ -78,6 +79,8 @@ class Step:
     inputs: tuple[tuple[str, Ident | None, DType], ...]
     """(input name, ident of the feature or None for a request field, type)."""
     idents: tuple[Ident, ...]
+    hands: Hands | None = None
+    """Who calls it online, where it has a timeout."""
 
 
 @dataclass(frozen=True)
@@ -324,6 +327,7 @@ class _Builder:
             self.project.function(on_demand),
             tuple(inputs),
             tuple(f"{on_demand.ref}:{name}" for name, _ in on_demand.returns),
+            None if on_demand.timeout is None else self.project.hands(on_demand.ref),
         )
         self.steps[on_demand.ref] = step
         return step

@@ -162,6 +162,8 @@ class _OnDemand(_Document, frozen=True, kw_only=True):
     module: str
     qualname: str
     source_hash: str
+    # Left out where there is none, so that documents of before it was there keep their text.
+    timeout: int | msgspec.UnsetType = msgspec.UNSET
 
 
 class _Service(_Document, frozen=True, kw_only=True):
@@ -214,6 +216,7 @@ def encode(definition: Registered, columns: Mapping[str, Any] | None = None) -> 
             module=definition.module,
             qualname=definition.qualname,
             source_hash=definition.source_hash,
+            timeout=msgspec.UNSET if definition.timeout is None else definition.timeout,
         )
     else:
         document = _Service(
@@ -389,6 +392,7 @@ def decode(kind: Kind, text: str, lookup: Lookup) -> Any:
                 qualname=document.qualname,
                 source_hash=document.source_hash,
                 version=document.version,
+                timeout=None if document.timeout is msgspec.UNSET else document.timeout,
                 **common,
             )
         case _Service():

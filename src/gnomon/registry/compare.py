@@ -18,7 +18,7 @@ effect:
     * group: `online` turned on; other types of raw columns
     * feature: a new one that needs other columns or older rows
 * Free:
-    * text everywhere; `module` and `qualname` of a function
+    * text everywhere; `module`, `qualname` and `timeout` of a function
     * group: `online` turned off, columns added to `schema` or removed from it, the order of features
     * a new output of an on-demand function or of a service
 
@@ -86,11 +86,15 @@ EFFECTS: dict[str, dict[str, Effect]] = {
         "meaning",
     ),
     "label": {"lateness": "meaning"},
-    "on_demand": {"source_hash": "meaning", "module": "free", "qualname": "free", **_TEXT},
+    "on_demand": {
+        "source_hash": "meaning",
+        **dict.fromkeys(("module", "qualname", "timeout"), "free"),
+        **_TEXT,
+    },
 }  # fmt: skip
 """The effect of each property that is compared as a whole; the others have functions of their own below."""
 
-_DURATIONS = frozenset({"half_life", "max_age", "settling_delay", "lag", "offset", "lateness"})
+_DURATIONS = frozenset({"half_life", "max_age", "settling_delay", "lag", "offset", "lateness", "timeout"})
 
 
 @dataclass(frozen=True, slots=True)
