@@ -19,7 +19,9 @@ from gnomon.flows.answer import OnlineFeatures
 from gnomon.flows.apply import Plan
 from gnomon.flows.backfill import backfill
 from gnomon.flows.backfilled import BackfillReport
+from gnomon.flows.breach import ContractReport, check_contract
 from gnomon.flows.compiled import Compiled, compile_request
+from gnomon.flows.contract import Contract, make_contract, read_contract
 from gnomon.flows.copy import copy
 from gnomon.flows.dataset import Dataset
 from gnomon.flows.explain import Explanation, explain
@@ -293,6 +295,17 @@ class Store:
         """
         request = self._request(features)
         return inputs_of(served(request) if online else request)
+
+    def contract(self, service: FeatureService | str) -> Contract:
+        """What a service promises now, to be kept with a model: `.to_json()`, `.hash`."""
+        return make_contract(self._project, self._project.registry.snapshot(), service)
+
+    def check_contract(self, contract: Contract | str | Path) -> ContractReport:
+        """Whether a contract, or that in a file, still holds: nothing is missing, retyped, redefined or too old.
+
+        What does not hold comes with the revision that broke it, and its author.
+        """
+        return check_contract(self._project, read_contract(contract))
 
     def dataset(self, name: str) -> Dataset:
         """A training set saved with `Retrieval.save`."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from datetime import timedelta
 
 import polars as pl
 import pytest
@@ -158,10 +159,19 @@ def test_a_role_renames_keys_of_the_group_only():
     assert caught.value.hint == "its keys: user"
 
 
-@pytest.mark.parametrize("argument", ["expectations", "policy", "schedule", "freshness"])
+@pytest.mark.parametrize("argument", ["expectations", "policy", "schedule"])
 def test_an_argument_of_a_later_release_is_refused_with_its_name(argument):
     [problem] = problems(**{argument: "x"})
     assert problem == (argument, f"`{argument}` is not in this release")
+
+
+def test_freshness_is_a_duration_of_groups_that_are_online():
+    assert group(freshness="2h").freshness == group(freshness=timedelta(hours=2)).freshness == 7_200_000_000
+    assert group().freshness is None
+    [problem] = problems(freshness="2h", online=False)
+    assert problem == ("freshness", "`freshness` is for groups that are kept online")
+    [problem] = problems(freshness="soon")
+    assert problem[0] == "freshness"
 
 
 @pytest.mark.parametrize(("argument", "hint"), [("max_agee", "did you mean `max_age`?"), ("zzz", "known: ")])

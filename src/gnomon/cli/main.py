@@ -11,7 +11,7 @@ import typer
 from typer.main import get_command
 
 import gnomon as gn
-from gnomon.cli import answers, begin, definitions, keep, registry, rows
+from gnomon.cli import answers, begin, contracts, definitions, keep, registry, rows
 from gnomon.cli.failures import DONE, INTERRUPTED, prepare_streams, report
 from gnomon.cli.output import BROKEN_PIPE, flush, silence, write
 
@@ -37,6 +37,7 @@ COMMANDS: dict[str, dict[str, Callable[..., Any]]] = {
 """Panel of the help → name → command."""
 
 GROUPS: dict[str, tuple[str, str, dict[str, Callable[..., Any]]]] = {
+    "contract": ("Ask", "Freeze what a model relies on, and check it.", contracts.COMMANDS),
     "registry": ("Define", "Move and look at the registry.", registry.COMMANDS),
 }
 """Name → panel of the help, what it is for, and its commands: `gnomon registry export`."""

@@ -24,7 +24,6 @@ class _Later(TypedDict, total=False):
     expectations: Never
     policy: Never
     schedule: Never
-    freshness: Never
 
 
 def _refuse(argument: str, problems: Problems) -> None:
@@ -76,6 +75,8 @@ class FeatureGroup(Definition):
     description: str = ""
     owner: str = ""
     tags: tuple[tuple[str, str], ...] = ()
+    freshness: int | None = None
+    """Microseconds; how old the newest row online may become before the group counts as stale. Changes no value."""
 
     def __init__(
         self,
@@ -96,6 +97,7 @@ class FeatureGroup(Definition):
         description: str = "",
         owner: str = "",
         tags: Mapping[str, str] | tuple[tuple[str, str], ...] = (),
+        freshness: str | timedelta | int | None = None,
         **_others: Unpack[_Later],
     ) -> None:
         problems = Problems(f"group {name}")
@@ -104,7 +106,13 @@ class FeatureGroup(Definition):
         problems.name(name)
         version_of(version, problems)
         lengths = {}
-        for field, value in (("max_age", max_age), ("settling_delay", settling_delay), ("lag", lag)):
+        durations = {
+            "max_age": max_age,
+            "settling_delay": settling_delay,
+            "lag": lag,
+            "freshness": freshness,
+        }
+        for field, value in durations.items():
             lengths[field] = None if value is None else problems.attempt(duration, value, at=field)
             if (lengths[field] or 0) < 0:
                 problems.add(f"`{field}` cannot be negative", at=field)
@@ -130,6 +138,7 @@ class FeatureGroup(Definition):
             description=description,
             owner=owner,
             tags=tags_of(tags, problems),
+            freshness=lengths["freshness"],
         )
         self._check(problems)
         problems.done()
@@ -164,6 +173,12 @@ class FeatureGroup(Definition):
             )
         if self.kind == "event" and self.max_age is not None:
             problems.add("`max_age` is for state groups", at="max_age", hint="give the aggregates `windows`")
+        if self.freshness is not None and not self.online:
+            problems.add(
+                "`freshness` is for groups that are kept online",
+                at="freshness",
+                hint="it is measured at the rows online; leave it out, or out `online=False`",
+            )
         if self.source is None:
             if not self.timestamp:
                 problems.add("a group without a source must name its `timestamp` column", at="timestamp")

@@ -200,6 +200,8 @@ def _of_group(group: FeatureGroup) -> Iterator[tuple[str, str]]:
     if group.settling_delay:
         yield "settling delay", show_duration(group.settling_delay)
     yield "online", "yes" if group.online else "no"
+    if group.freshness is not None:
+        yield "freshness", show_duration(group.freshness)
 
 
 def _columns(named: Any) -> str:

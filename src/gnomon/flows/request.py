@@ -190,7 +190,7 @@ def _chosen(snapshot: Snapshot, features: Any) -> tuple[Sequence[Selection | OnD
     if isinstance(features, FeatureService):
         features = features.ref
     if isinstance(features, str) and ":" not in features:
-        service = _service(snapshot, features)
+        service = service_named(snapshot, features)
         return service.features, service.ref, True
     if isinstance(features, str | Selection | OnDemand | FeatureGroup | Role):
         features = [features]
@@ -209,7 +209,7 @@ def _chosen(snapshot: Snapshot, features: Any) -> tuple[Sequence[Selection | OnD
     return chosen, counted(len(chosen), "feature"), False
 
 
-def _service(snapshot: Snapshot, name: str) -> FeatureService:
+def service_named(snapshot: Snapshot, name: str) -> FeatureService:
     """A service by name. Raises: NotFound, which tells what else has that name."""
     try:
         return snapshot.service(name)

@@ -137,6 +137,8 @@ class _Group(_Document, frozen=True, kw_only=True):
     online: bool
     columns: Pairs | None
     """The raw columns that it reads, with types, found at apply: a server need not open the source."""
+    # Left out where there is none, so that documents of before it was there keep their text.
+    freshness: int | msgspec.UnsetType = msgspec.UNSET
 
 
 class _Selection(_Strict, frozen=True, kw_only=True, tag_field="type", tag="feature"):
@@ -272,6 +274,7 @@ def _encode_group(
         schema=_types(group.schema),
         online=group.online,
         columns=None if columns is None else _types(sorted(columns.items())),
+        freshness=msgspec.UNSET if group.freshness is None else group.freshness,
     )
 
 
@@ -376,6 +379,7 @@ def decode(kind: Kind, text: str, lookup: Lookup) -> Any:
                 lag=document.lag,
                 schema=_parse(document.schema, "schema"),
                 online=document.online,
+                freshness=None if document.freshness is msgspec.UNSET else document.freshness,
                 **common,
             )
         case _OnDemand():

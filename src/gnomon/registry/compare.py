@@ -18,8 +18,9 @@ effect:
     * group: `online` turned on; other types of raw columns
     * feature: a new one that needs other columns or older rows
 * Free:
-    * text everywhere; `module`, `qualname` and `timeout` of a function
-    * group: `online` turned off, columns added to `schema` or removed from it, the order of features
+_DURATIONS = frozenset(
+    {"half_life", "max_age", "freshness", "settling_delay", "lag", "offset", "lateness", "timeout"}
+)
     * a new output of an on-demand function or of a service
 
 *Text* is `description`, `owner` and `tags`. `max_age`, `settling_delay` and `default` change values of the
@@ -71,6 +72,7 @@ EFFECTS: dict[str, dict[str, Effect]] = {
             ("max_age", "settling_delay", "timestamp", "known_at", "event_id", "lag"), "meaning"
         ),
         "online": "free",
+        "freshness": "free",
         **_TEXT,
     },
     "feature": {
@@ -94,7 +96,9 @@ EFFECTS: dict[str, dict[str, Effect]] = {
 }  # fmt: skip
 """The effect of each property that is compared as a whole; the others have functions of their own below."""
 
-_DURATIONS = frozenset({"half_life", "max_age", "settling_delay", "lag", "offset", "lateness", "timeout"})
+_DURATIONS = frozenset(
+    {"half_life", "max_age", "freshness", "settling_delay", "lag", "offset", "lateness", "timeout"}
+)
 
 
 @dataclass(frozen=True, slots=True)
