@@ -148,11 +148,12 @@ class Store:
         """The spine with what each feature was worth at each row's time. Lazy.
 
         `features`: a service, its name, or a list of `"group:feature"` or selections. `as_of`: `"known"`
-        (what could have been known at each time), `"latest"`, or a datetime. `complete_until`: until when the
+        (what could have been known at each time), `"served"` (what the online store held then), `"latest"`, or a
+        datetime. `complete_until`: until when the
         sources of labels are complete, where that is not their greatest known_at.
         """
         request = self._request(features)
-        seen = training.read_as_of(as_of)
+        seen = training.read_past(as_of)
         until = None if complete_until is None else argument(complete_until, "complete_until")
         question = training.check_spine(
             to_polars(spine, "spine"), request, timestamp, seen, full_names, until

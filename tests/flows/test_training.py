@@ -145,7 +145,7 @@ def test_the_past_is_read_as_known_as_latest_or_as_of_a_time(corrected, as_of, v
     assert train(corrected, ["g:x_sum_1d"], [(1, T)], as_of=as_of) == {"x_sum_1d": [value]}
 
 
-@pytest.mark.parametrize("wrong", ["newest", "served", 1.5])
+@pytest.mark.parametrize("wrong", ["newest", "Served", 1.5])
 def test_other_readings_are_refused(store, wrong):
     with pytest.raises(UsageError):
         train(store, [PLAN], [(1, T)], as_of=wrong)

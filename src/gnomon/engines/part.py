@@ -74,6 +74,19 @@ def answer(
     Raises: ComputeError when a value cannot be computed; DataError for ids that are not unique.
     """
     q_code, row_code = match_keys(spine.keys, len(spine.t), frame, layout)
+    return answer_coded(layout, outputs, frame, spine, as_of, q_code, row_code)
+
+
+def answer_coded(
+    layout: Layout,
+    outputs: Sequence[Output],
+    frame: pl.DataFrame,
+    spine: Spine,
+    as_of: AsOf,
+    q_code: Words,
+    row_code: Words,
+) -> Answer:
+    """`answer` where it is said which rows each question sees: those of its code; -1 is a null key, or nobody's row."""
     rows = resolve(layout, frame, row_code, as_of, outputs)
     t = spine.t - layout.settling_delay
     q_at = order.sort_queries(q_code, t)
@@ -258,4 +271,4 @@ def _key_text(layout: Layout, spine: Spine, row: int) -> str:
     return ", ".join(f"{n}={v!r}" for n, v in zip(layout.key_names, values, strict=True)) or "(none)"
 
 
-__all__ = ["NO_WORDS", "Answer", "Spine", "answer"]
+__all__ = ["NO_WORDS", "Answer", "Spine", "answer", "answer_coded"]

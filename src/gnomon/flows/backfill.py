@@ -43,7 +43,9 @@ from gnomon.flows.fill import (
     newest_activation,
     source_text,
     still_good,
+    tell_published,
 )
+from gnomon.flows.journal import new_identity
 from gnomon.flows.load import LoadedPiece, Piece, load
 from gnomon.flows.moved import follow, in_origins
 from gnomon.flows.online import (
@@ -263,7 +265,7 @@ def _plan(job: _Job, document: Document) -> _Plan:
         text = source_text(job.group, job.layout)
         told = read_retractions(job.project.offline, job.group, job.layout).commits
         shape, keys = shape_of(job.layout), keys_of(job.layout)
-        table = Table(name, shape, keys, text, start=extent[0], retracted=told)
+        table = Table(name, shape, keys, text, start=extent[0], retracted=told, identity=new_identity())
         refill = Refill(table, *job.asked, replaces=document.live.name if document.live is not None else "")
     surveyed = survey(reader, job.layout, parts, extent, job.asked, job.project.clock())
     reach = reach_of(job.layout, job.project.config.slack)
@@ -473,6 +475,7 @@ def _publish(job: _Job, table: Table, slowness: float | None) -> None:
         told = document.slowness if slowness is None else slowness
         return replace(document, live=whole, building=None, refill=None, slowness=told)
 
+    tell_published(job.project, job.ref, whole)
     ensure_table(job.store, read_document(job.store, job.ref), whole.name)
     document = change_document(job.store, job.ref, change)
     for name in unnamed_tables(job.store, job.ref, document):

@@ -13,8 +13,9 @@ from msgspec.structs import replace
 from gnomon.abc.source import Part, SourceReader, Wanted
 from gnomon.define.group import FeatureGroup
 from gnomon.errors import Gone
+from gnomon.flows.journal import Carried, carried, new_identity
 from gnomon.flows.load import Piece
-from gnomon.flows.online import Reach, Table, keys_of, shape_of
+from gnomon.flows.online import Reach, Table, keys_of, replace_table, shape_of
 from gnomon.flows.project import Project
 from gnomon.flows.read import Origin, collect_rows
 from gnomon.plan.layout import Layout
@@ -64,6 +65,29 @@ def held_until(table: Table, parts: Sequence[Part]) -> int:
     # Of a part that grows the end is where its newest row is, which is read again, and is in the table.
     ends = (min(NEVER, one.end + (name in growing)) for name, one in table.parts.items())
     return max(ends, default=ALWAYS)
+
+
+def adopted(project: Project, layout: Layout, reader: SourceReader, table: Table) -> Table:
+    """The table with an identity: one that answers, of a release that kept no journal, gets it now. The journal then
+    tells what it holds, and that it answers from now on: what it held before is not known.
+    """
+    if table.identity or not table.complete:
+        return table
+    named = replace(table, identity=new_identity())
+    parts: dict[str, Carried] = {}
+    for part in reader.parts():
+        if part.name in table.parts:
+            parts |= carried(reader, part, table.start, table.parts[part.name].end + part.grows)
+    tell_published(project, layout.ref, named, parts)
+    return replace_table(project.online, layout.ref, named)
+
+
+def tell_published(project: Project, ref: str, table: Table, parts: dict[str, Carried] | None = None) -> None:
+    """Note in the journal that a table answers from now on."""
+    lanes = [name for name, _ in table.shape.lanes]
+    project.journal.publish(
+        ref, table.identity, start=table.start, lanes=lanes, parts=parts, retracted=table.retracted
+    )
 
 
 def missing(table: Table, parts: Sequence[Part], end: int) -> Iterator[Piece]:

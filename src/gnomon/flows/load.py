@@ -21,6 +21,7 @@ from gnomon.columns import Words
 from gnomon.engines.resolve import known_times, markers
 from gnomon.errors import DataError, counted
 from gnomon.events import Progress, emit
+from gnomon.flows.journal import Carried, Journal, Written, carried
 from gnomon.flows.online import Table
 from gnomon.flows.project import Project
 from gnomon.flows.read import Origin, collect_rows, telling
@@ -106,6 +107,7 @@ def load(
     *,
     retractions: Retractions = NONE_RETRACTED,
     store: OnlineStore | None = None,
+    journal: Journal | None = None,
     quiet: bool = False,
 ) -> LoadedPiece:
     """Bring a piece into the table, and what its keys need of the rows before the table's start.
@@ -113,11 +115,12 @@ def load(
     Where rows were let go, keys of which anything was deleted are read whole, whatever the piece: what is held cannot
     tell what came before a row that is no more.
 
-    `retractions`: of the source; `store`: where the table lies, if not in the project's online store; `quiet`: who
-    calls tells how far it is.
+    `retractions`: of the source; `store`: where the table lies, if not in the project's online store; `journal`: where
+    it is noted, if not in the project's; `quiet`: who calls tells how far it is.
 
     Raises: DataError for event ids that are not unique, or rows that cannot be read.
     """
+    journal = project.journal if journal is None else journal
     stored = HASHES if _has_stored_ids(layout) else ()
     wanted_columns = [*raw_columns(layout), *stored, *reader.changes()]
     raw = reader.scan(wanted_columns, parts=[piece.part], wanted=piece.wanted)
@@ -153,13 +156,25 @@ def load(
         if here.any():
             keys_here = frame.filter(pl.Series(here)).select(names)
             loaded.keys += load_whole(
-                store or project.online, layout, reader, table, keys_here.unique(), retractions
+                store or project.online,
+                layout,
+                reader,
+                table,
+                keys_here.unique(),
+                retractions,
+                journal,
             )
             wanted &= ~here
     at = np.flatnonzero(wanted)
     if len(at):
         keys, rows = _flat(layout, frame, known, hashes, at)
-        _write(store or project.online, layout, table, keys, rows, loaded, quiet)
+        since = ALWAYS if begins else piece.since
+        parts = carried(reader, piece.part, since, piece.end) if table.identity else {}
+        with journal.writing(layout.ref, table.identity, parts, retracted=retractions.commits) as written:
+            _write(store or project.online, layout, table, keys, rows, loaded, written, quiet)
+            if piece.part.grows:
+                # Rows of that very instant may come yet: they are read again.
+                written.until = min(piece.end, max(loaded.newest_known, piece.since) + 1)
     return loaded
 
 
@@ -201,33 +216,46 @@ def load_whole(
     table: Table,
     keys: pl.DataFrame,
     retractions: Retractions,
+    journal: Journal,
 ) -> int:
     """Bring everything that is known of some keys into the table; returns how many keys were written.
 
     keys: `__k0 …`, each but once; no columns where the group has no keys.
     """
-    raw = reader.scan([*raw_columns(layout), *reader.changes()])
+    parts = reader.parts()
+    raw = reader.scan([*raw_columns(layout), *reader.changes()], parts=parts)
     rows = normalise(raw, layout, with_content=True)
     if keys.width:
         rows = rows.join(keys.lazy(), on=keys.columns, how="semi")
-    read = collect_rows(rows, layout.ref, Origin(reader, layout, reader.parts()))
+    read = collect_rows(rows, layout.ref, Origin(reader, layout, parts))
     frame = retracted(layout, read, retractions)
     if not len(frame):
         return 0
     known = known_times(layout, frame, columns.words(frame[TIME]))
     found, flat = _flat(layout, frame, known, content_hashes(frame, layout), np.arange(len(frame)))
     # Not counted: they are counted where they are loaded one by one, and most were there before.
-    _write(store, layout, table, found, flat, LoadedPiece(), quiet=True, whole=True)
+    names: dict[str, Carried] = {}
+    for part in parts if table.identity else ():
+        names |= carried(reader, part)
+    with journal.writing(
+        layout.ref, table.identity, names, retracted=retractions.commits, only=True
+    ) as written:
+        _write(store, layout, table, found, flat, LoadedPiece(), written, quiet=True, whole=True)
     return len(found)
 
 
-def load_markers(store: OnlineStore, layout: Layout, table: Table, made: pl.DataFrame) -> int:
-    """Bring markers of what is retracted into the table, of `markers_of`; returns how many keys were written."""
+def load_markers(
+    store: OnlineStore, layout: Layout, table: Table, made: pl.DataFrame, commits: int, journal: Journal
+) -> int:
+    """Bring markers of what is retracted into the table, of `markers_of` the first `commits` of the retractions;
+    returns how many keys were written.
+    """
     lanes = [pl.lit(None, given.dtype).alias(lane(i)) for i, given in enumerate(layout.inputs)]
     frame = made.with_columns(*lanes)
     hashes = np.zeros(len(frame), np.uint64), np.zeros(len(frame), np.uint64)
     keys, rows = _flat(layout, frame, columns.words(frame[STORED]), hashes, np.arange(len(frame)))
-    _write(store, layout, table, keys, rows, LoadedPiece(), quiet=True)
+    with journal.writing(layout.ref, table.identity, {}, retracted=commits, only=True) as written:
+        _write(store, layout, table, keys, rows, LoadedPiece(), written, quiet=True)
     return len(keys)
 
 
@@ -347,6 +375,7 @@ def _write(
     keys: list[bytes],
     rows: codec.FlatRows,
     loaded: LoadedPiece,
+    written: Written,
     quiet: bool = False,
     *,
     whole: bool = False,
@@ -356,12 +385,16 @@ def _write(
     fresh = not table.parts and not table.complete and not _has_rows(store, table.name)
     try:
         if fresh:
-            loaded.add(writer.load(store, target, keys, rows, retention))
+            counts = writer.load(store, target, keys, rows, retention)
+            loaded.add(counts)
+            written.add(keys, counts.versions)
         else:
             for first in range(0, len(keys), _KEYS_AT_ONCE):
                 last = min(first + _KEYS_AT_ONCE, len(keys))
                 here = codec.select_keys(rows, range(first, last))
-                loaded.add(writer.update(store, target, keys[first:last], here, retention, whole=whole))
+                counts = writer.update(store, target, keys[first:last], here, retention, whole=whole)
+                loaded.add(counts)
+                written.add(keys[first:last], counts.versions)
                 if not quiet:
                     emit(Progress("materialize", layout.ref, last, len(keys), "keys"))
     except IdConflict as conflict:

@@ -25,6 +25,7 @@ from gnomon.define.group import FeatureGroup
 from gnomon.errors import GnomonError, Stopped, UsageError, counted
 from gnomon.events import Materialized, Progress, Step, emit
 from gnomon.flows.fill import (
+    adopted,
     check_there,
     held_until,
     missing,
@@ -32,8 +33,10 @@ from gnomon.flows.fill import (
     newest_activation,
     source_text,
     still_good,
+    tell_published,
 )
 from gnomon.flows.forget import forget_removed
+from gnomon.flows.journal import new_identity
 from gnomon.flows.load import LoadedPiece, Piece, load
 from gnomon.flows.markup import preformatted
 from gnomon.flows.moved import follow, in_origins
@@ -173,6 +176,7 @@ def _group(
     try:
         reader = project.reader(group, layout)
         table, pieces = _choose(project, group, layout, reader, start, end)
+        table = adopted(project, layout, reader, table)
         report.rebuilt = _is_rebuild(store, layout.ref, table)
         emit(Step("materialize", group.ref, step))
         step = "horizon"
@@ -195,7 +199,7 @@ def _group(
             report.retracted = keys
             emit(Step("materialize", group.ref, step))
         step = "publish"
-        _publish(store, layout, in_origins(table, reader, reader.parts()))
+        _publish(project, layout, in_origins(table, reader, reader.parts()))
         emit(Step("materialize", group.ref, step))
     except GnomonError as error:
         raise Stopped(
@@ -245,7 +249,14 @@ def _choose(
         if still_good(followed, layout, reach, counted_in, start):
             return followed, list(missing(followed, counted_in, end))
     generation = document.generation + 1
-    table = Table(f"{layout.ref}#{generation}", shape_of(layout), keys_of(layout), source, start=start)
+    table = Table(
+        f"{layout.ref}#{generation}",
+        shape_of(layout),
+        keys_of(layout),
+        source,
+        start=start,
+        identity=new_identity(),
+    )
     change_document(store, layout.ref, lambda d: replace(d, generation=generation, building=table))
     settle(store, layout.ref)
     return table, list(missing(table, parts, end))
@@ -277,9 +288,12 @@ def _note_part(store: OnlineStore, layout: Layout, table: Table, piece: Piece, n
     return replace_table(store, layout.ref, replace(table, parts=parts))
 
 
-def _publish(store: OnlineStore, layout: Layout, table: Table) -> None:
+def _publish(project: Project, layout: Layout, table: Table) -> None:
+    store = project.online
     whole = replace(table, complete=True)
     document = read_document(store, layout.ref)
+    if document.live is None or document.live.identity != whole.identity:
+        tell_published(project, layout.ref, whole)
     if document.live != whole or document.building is not None:
         ensure_table(store, document, whole.name)
         document = change_document(store, layout.ref, lambda d: replace(d, live=whole, building=None))

@@ -73,6 +73,9 @@ class Table(msgspec.Struct, frozen=True):
     """Whether a run has ended, so that the table may be read."""
     retracted: int = 0
     """How many commits of the source's retractions are in it."""
+    identity: str = ""
+    """What the journal calls it: no other table has it, be the online store lost and made anew. Empty: of a release
+    that kept no journal."""
 
 
 class Refill(msgspec.Struct, frozen=True):

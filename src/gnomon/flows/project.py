@@ -20,6 +20,7 @@ from gnomon.define.ondemand import OnDemand
 from gnomon.errors import UsageError
 from gnomon.flows.definitions import has_definitions, load_definitions
 from gnomon.flows.hands import Hands
+from gnomon.flows.journal import Journal
 from gnomon.flows.registries import open_registry
 from gnomon.flows.table import TableReader, was_filled
 from gnomon.plan.layout import Layout, make_layout
@@ -66,6 +67,11 @@ class Project:
         url, options = self.config.offline, dict(self.config.offline_options)
         store: OfflineStore = plugins.resolve("offline", url).from_url(url, root=self.root, options=options)
         return store
+
+    @cached_property
+    def journal(self) -> Journal:
+        """What the online store held, and when."""
+        return Journal(lambda: self.offline, self.clock)
 
     @cached_property
     def online(self) -> OnlineStore:

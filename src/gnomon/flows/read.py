@@ -73,7 +73,7 @@ def plan_reading(
     overlapping = len(parts) > 1 and not layout.cached and layout.event_id is None and layout.kind == "event"
     inputs = sorted({i for o in outputs for i in o.inputs})
     with_content = needs_content(layout, outputs, overlapping)
-    since, until = _stretch(layout, outputs, first_t, last_t)
+    since, until = stretch(layout, outputs, first_t, last_t)
     part_column = PART if overlapping else None
     read = [*raw_columns(layout), *reader.changes()]
     raw = reader.scan(read, part_column=part_column)
@@ -110,7 +110,7 @@ def plan_reading(
     return Reading(frame, narrow, wide, evaluated, raw, told, columns, since, until, parts, reader, wanted)
 
 
-def _stretch(layout: Layout, outputs: Sequence[Output], first_t: int, last_t: int) -> tuple[int, int]:
+def stretch(layout: Layout, outputs: Sequence[Output], first_t: int, last_t: int) -> tuple[int, int]:
     """Event times that can matter. With event ids every version of a row matters, whenever it says it
     happened.
     """

@@ -264,7 +264,8 @@ def take_out(
     keys = 0
     if len(made) and is_bounded(table):
         names = [key(i) for i in range(len(layout.keys))]
-        keys = load_whole(project.online, layout, reader, table, made.select(names).unique(), retractions)
+        chosen = made.select(names).unique()
+        keys = load_whole(project.online, layout, reader, table, chosen, retractions, project.journal)
     elif len(made):
-        keys = load_markers(project.online, layout, table, made)
+        keys = load_markers(project.online, layout, table, made, retractions.commits, project.journal)
     return replace(table, retracted=retractions.commits), keys

@@ -51,12 +51,17 @@ def of_group(table: str) -> str:
     return table.removesuffix(_LOG)
 
 
-def read_retractions(offline: OfflineStore, group: FeatureGroup, layout: Layout) -> Retractions:
-    """What is retracted of the group's source, in the type of its ids; nothing where rows have none."""
+def read_retractions(
+    offline: OfflineStore, group: FeatureGroup, layout: Layout, *, commits: int | None = None
+) -> Retractions:
+    """What is retracted of the group's source, in the type of its ids; nothing where rows have none.
+
+    `commits`: only what the first so many told; None: all.
+    """
     dtype = id_type(layout)
-    if layout.event_id is None:
+    if layout.event_id is None or commits == 0:
         return Retractions(pl.DataFrame(schema={ID: dtype, STORED: pl.Int64()}))
-    version = offline.version(log_name(group))
+    version = offline.version(log_name(group)) if commits is None else commits - 1
     rows = offline.scan(log_name(group), _COLUMNS, version=version).select(
         pl.col("id").cast(dtype).alias(ID), pl.col("moment").to_physical().alias(STORED)
     )
@@ -99,9 +104,14 @@ def empty_retractions(
     offline.empty(log_name(group), _COLUMNS, note=note, after=after)
 
 
-def retracted(layout: Layout, rows: pl.DataFrame, retractions: Retractions) -> pl.DataFrame:
-    """The rows of a frame in normal form, with the markers of what is retracted of them behind."""
-    made = markers_of(layout, rows, retractions)
+def retracted(
+    layout: Layout, rows: pl.DataFrame, retractions: Retractions, *, apart: tuple[str, ...] = ()
+) -> pl.DataFrame:
+    """The rows of a frame in normal form, with the markers of what is retracted of them behind.
+
+    `apart`: columns of which rows of other values are not the same, and which markers have too.
+    """
+    made = markers_of(layout, rows, retractions, apart=apart)
     if not len(made):
         return rows
     if STORED not in rows.columns:
@@ -113,9 +123,11 @@ def retracted(layout: Layout, rows: pl.DataFrame, retractions: Retractions) -> p
     return pl.concat([rows, made.cast({c: rows.schema[c] for c in made.columns})], how="diagonal").rechunk()
 
 
-def markers_of(layout: Layout, rows: pl.DataFrame, retractions: Retractions) -> pl.DataFrame:
-    """The markers of what is retracted of the rows: keys, TIME, ID, DEAD and STORED."""
-    names = [key(i) for i in range(len(layout.keys))]
+def markers_of(
+    layout: Layout, rows: pl.DataFrame, retractions: Retractions, *, apart: tuple[str, ...] = ()
+) -> pl.DataFrame:
+    """The markers of what is retracted of the rows: keys, TIME, ID, DEAD and STORED, and the columns `apart`."""
+    names = [*(key(i) for i in range(len(layout.keys))), *apart]
     schema = rows.schema
     if retractions.moments.is_empty() or ID not in schema:
         return pl.DataFrame(

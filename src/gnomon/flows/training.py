@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Literal
 
 import numpy as np
 import polars as pl
+from numpy.typing import NDArray
 
 from gnomon import columns as cols
 from gnomon.abc.source import SourceReader
@@ -16,6 +19,7 @@ from gnomon.errors import DataError, UsageError, nearest
 from gnomon.events import Retrieved, emit
 from gnomon.flows import ondemand
 from gnomon.flows.fields import Fields, needed_fields, own_rows
+from gnomon.flows.held import Cut, Held, answer_held
 from gnomon.flows.labels import Labelled, answer_labels, read_labels
 from gnomon.flows.leaks import declared_leaks, leaks_of_rows
 from gnomon.flows.project import Project
@@ -29,6 +33,9 @@ from gnomon.types import DType, dtype_text, is_instant
 
 _ASKED = "__asked"
 
+PastReading = AsOf | Literal["served"]
+"""Which rows are seen at t; served: those that the online store held then."""
+
 
 @dataclass(frozen=True)
 class Question:
@@ -37,13 +44,15 @@ class Question:
     spine: pl.DataFrame
     timestamp: str
     t: cols.Words
-    as_of: AsOf
+    as_of: PastReading
     request: Request
     names: list[str]
     fields: Fields
     """The spine's columns that are request values, in the types that are wanted of them."""
     complete_until: int | None = None
     """Until when the sources of labels are said to be complete; None: each up to its greatest known_at."""
+    cuts: Mapping[str, Cut] = field(default_factory=dict)
+    """As of "served": by group, which values logged answers were made of; else it is told by t."""
 
 
 @dataclass
@@ -62,21 +71,21 @@ def read_as_of(value: object) -> AsOf:
     """`"known"`, `"latest"`, or an instant. Raises: UsageError."""
     if value in ("known", "latest"):
         return value
-    if value == "served":
-        raise UsageError(
-            'as_of="served" needs logged answers, which this release does not keep yet',
-            hint='as_of="known" is what could have been known',
-        )
     if isinstance(value, str) and value[:1].isalpha():
         raise UsageError(f"as_of cannot be `{value}`", hint='give "known", "latest" or a datetime')
     return argument(value, "as_of")
+
+
+def read_past(value: object) -> PastReading:
+    """What `read_as_of` reads, or `"served"`. Raises: UsageError."""
+    return "served" if value == "served" else read_as_of(value)
 
 
 def check_spine(
     spine: pl.DataFrame,
     request: Request,
     timestamp: str,
-    as_of: AsOf,
+    as_of: PastReading,
     full_names: bool,
     complete_until: int | None = None,
 ) -> Question:
@@ -165,11 +174,19 @@ def compute(project: Project, question: Question) -> Computed:
             done.readings.setdefault(job.layout.ref, labelled.reading)
             values.update(labelled.values)
             continue
-        found, reading = answer_job(project, question, job)
+        unready: Sequence[NDArray[np.bool_]] = ()
+        if question.as_of == "served":
+            held, reading = answer_served(project, question, job)
+            found, unready = held.answer, held.unready
+        else:
+            found, reading = answer_job(project, question, job)
         done.readings[job.layout.ref] = reading
         done.ties[job.layout.ref] = done.ties.get(job.layout.ref, 0) + found.ties
         for ident, output, column in zip(job.idents, job.outputs, found.columns, strict=True):
             values[ident] = with_default(column, output)
+        for ident, early in zip(job.idents, unready, strict=False):
+            if early.any():
+                values[ident] = values[ident].to_frame("v").select(pl.when(pl.Series(~early)).then("v"))["v"]
     run_steps(question.request, values, question.fields, len(question.spine))
     features = [
         values[column.ident].alias(name)
@@ -186,7 +203,7 @@ def leaks(project: Project, question: Question) -> list[str]:
     """What features of the question may know of its labels, in words."""
     request = question.request
     fields = [name for name, _ in request.fields]
-    declared = declared_leaks(request.jobs, fields, question.as_of)
+    declared = declared_leaks(request.jobs, fields, "known" if question.as_of == "served" else question.as_of)
     return [*declared, *leaks_of_rows(project, request.jobs)]
 
 
@@ -195,22 +212,51 @@ def read_job(reader: SourceReader, question: Question, job: Job) -> Reading:
     t = question.t
     if job.layout.forward:
         return read_labels(reader, job, t)
+    as_of: AsOf = "known" if question.as_of == "served" else question.as_of
     first, last = (int(t.min()), int(t.max())) if len(t) else (0, 0)
-    return plan_reading(reader, job.layout, job.outputs, first, min(last, NEVER - 1), question.as_of)
+    return plan_reading(reader, job.layout, job.outputs, first, min(last, NEVER - 1), as_of)
+
+
+def _asked(question: Question, job: Job) -> pl.DataFrame:
+    """[n]: keys, the request's own rows, and t."""
+    spine = question.spine
+    return spine.select(
+        *job.keys_of(spine),
+        *own_rows(job, question.fields, len(spine)),
+        pl.Series(_ASKED, question.t),
+    )
+
+
+def answer_served(project: Project, question: Question, job: Job) -> tuple[Held, Reading]:
+    """The features of one group for a spine, as the online store would have answered at each time."""
+    reading = read_job(project.reader(job.group, job.layout), question, job)
+    questions = _asked(question, job)
+    keys = [key(i) for i in range(len(job.layout.keys))]
+    own = questions.select(lane(i) for i in job.request_inputs)
+    spine = Spine(questions.select(keys), question.t, own)
+    cut = question.cuts.get(cut_name(job))
+    strict = cut is None
+    held = answer_held(
+        project, job.group, job.layout, job.outputs, spine, cut or Cut(question.t), strict=strict
+    )
+    return held, reading
+
+
+def cut_name(job: Job) -> str:
+    """What tells the values that a job is made of from those of other jobs: a group may stand in several roles."""
+    return f"{job.layout.ref}[{','.join(job.key_columns)}]"
 
 
 def answer_job(project: Project, question: Question, job: Job) -> tuple[Answer, Reading]:
     """The features of one group for a spine."""
-    layout, spine, t = job.layout, question.spine, question.t
+    assert question.as_of != "served"
+    as_of = question.as_of
+    layout = job.layout
     reader = project.reader(job.group, layout)
     reading = read_job(reader, question, job)
     keys = [key(i) for i in range(len(layout.keys))]
     own = [lane(i) for i in job.request_inputs]
-    questions = spine.select(
-        *job.keys_of(spine),
-        *own_rows(job, question.fields, len(spine)),
-        pl.Series(_ASKED, t),
-    )
+    questions = _asked(question, job)
     counts: list[Answer | Picked] = []
     retractions = read_retractions(project.offline, job.group, layout)
 
@@ -219,7 +265,7 @@ def answer_job(project: Project, question: Question, job: Job) -> tuple[Answer, 
 
     def pick(rows: pl.DataFrame, part: pl.DataFrame) -> cols.Words | None:
         rows = retracted(layout, rows, retractions)
-        found = pick_newest(layout, rows, asked_in(part), question.as_of)
+        found = pick_newest(layout, rows, asked_in(part), as_of)
         if found is None:
             return None
         counts.append(found)
@@ -228,7 +274,7 @@ def answer_job(project: Project, question: Question, job: Job) -> tuple[Answer, 
 
     def work(rows: pl.DataFrame, part: pl.DataFrame) -> pl.DataFrame:
         rows = retracted(layout, rows, retractions)
-        found = answer(layout, job.outputs, rows, asked_in(part), question.as_of)
+        found = answer(layout, job.outputs, rows, asked_in(part), as_of)
         counts.append(found)
         return pl.DataFrame(found.columns)
 

@@ -19,7 +19,7 @@ from gnomon.abc.online import OnlineStore
 from gnomon.errors import Unavailable
 from gnomon.kernels import leaves as kernel
 from gnomon.kernels.rows import NO_LEAF
-from gnomon.online.arrays import Column, VarColumn
+from gnomon.online.arrays import NO_INTS, Column, Int64s, VarColumn
 from gnomon.online.codec import FlatRows, Layout, nothing, pack, refuse, select_keys, unpack
 from gnomon.online.index import (
     NO_LEAVES,
@@ -76,6 +76,8 @@ class Counts:
     ties: int = 0
     late: int = 0
     retired: int = 0
+    versions: Int64s = field(default_factory=lambda: NO_INTS)
+    """[K]: the version counter that each key was left with."""
 
     def add(self, merged: Merged, retired: int = 0) -> None:
         self.duplicates += merged.duplicates
@@ -91,7 +93,7 @@ def load(
 
     Raises: IdConflict.
     """
-    counts = Counts()
+    counts = Counts(versions=np.ones(len(keys), np.int64))
     layout = target.layout
     hot = np.flatnonzero(np.diff(rows.key_start) >= target.sizes.limit).tolist()
     if not hot:
@@ -159,6 +161,7 @@ def update(
     """
     layout, table = target.layout, target.table
     done: dict[int, Merged] = {}
+    versions = np.zeros(len(keys), np.int64)
     left: dict[int, bytes | None] = {}
 
     def combine(positions: Sequence[int], old: list[bytes | None]) -> list[bytes | memoryview | None]:
@@ -174,6 +177,7 @@ def update(
         buffer, offsets = pack(layout, merged.rows)
         # A store may ask again for the same keys: what the last answer did is what was done.
         done[positions[0]] = merged
+        versions[[positions[i] for i in here]] = merged.rows.counter
         for i, (a, b) in zip(here, pairwise(offsets.tolist()), strict=True):
             before = old[i]
             tail = buffer.data[a:b]
@@ -181,7 +185,7 @@ def update(
         return new
 
     store.update(table, keys, combine)
-    counts = Counts()
+    counts = Counts(versions=versions)
     for merged in done.values():
         counts.add(merged)
     _update_hot(store, target, keys, rows, retention, left, counts, whole)
@@ -257,6 +261,7 @@ def _update_hot(
         for step in ready:
             if step.published and step.grown is not None:
                 counts.add(step.grown.merged, step.grown.retired)
+                counts.versions[step.k] = step.grown.tail.counter[0]
                 del values[step.k]
         again = [step for step in steps if step.k in values]
         for step, value in zip(again, store.read(target.table, [keys[s.k] for s in again]), strict=True):

@@ -10,10 +10,12 @@ from functools import partial
 from pathlib import Path
 
 from gnomon.errors import Unavailable, counted
+from gnomon.flows import journal
 from gnomon.flows.checks.check import Found, some
 from gnomon.flows.checks.places import local_folders
 from gnomon.flows.dataset import drafts
 from gnomon.flows.forget import forget_removed
+from gnomon.flows.journal import journal_name
 from gnomon.flows.online import filling, read_document, settle, unnamed_tables
 from gnomon.flows.project import Project
 from gnomon.flows.retractions import log_name, of_group
@@ -118,12 +120,13 @@ def offline_tables(project: Project, snapshot: Snapshot) -> Found:
     tables = project.offline.tables()
     named = {table_name(group) for group in snapshot.groups() if group.source is None}
     named |= {log_name(group) for group in snapshot.groups()}
+    named |= {journal_name(group.ref) for group in snapshot.groups()}
     once = {ref for kind, ref in snapshot.changed if kind in ("group", "source")}
     kept: list[str] = []
     strangers: list[str] = []
     for table in tables:
         if table not in named:
-            (kept if of_group(table) in once else strangers).append(table)
+            (kept if journal.of_group(of_group(table)) in once else strangers).append(table)
     broken = _no_tables(project, tables)
     if broken:
         return Found(
