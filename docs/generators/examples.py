@@ -50,7 +50,7 @@ def _breaking(folder: Path) -> None:
 def _usage(folder: Path) -> None:
     with _store(folder) as store:
         store.apply([_spending()])
-        store.get_historical_features(_SPINE, _WANTED, as_of="served")
+        store.get_historical_features(_SPINE, _WANTED, as_of="newest")
 
 
 def _not_found(folder: Path) -> None:
