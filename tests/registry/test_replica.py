@@ -15,7 +15,7 @@ from gnomon.registry.backends.copy import SqliteCopy
 from gnomon.registry.backends.postgres import PostgresRegistry
 from gnomon.registry.backends.sqlite import SqliteRegistry
 from gnomon.registry.replica import Replica
-from gnomon.testing.registry import RegistryBackendTests, contents, new
+from gnomon.testing.registry import RegistryBackendTests, contents, new, new_key
 from gnomon.time import SECOND
 
 
@@ -232,3 +232,26 @@ def test_many_processes_with_one_copy_bring_each_revision_once(tmp_path, primary
     with ThreadPoolExecutor(8) as pool:
         assert list(pool.map(read, range(8))) == [{"a": "19"}] * 8
     assert SqliteRegistry("sqlite:///copy.db", root=tmp_path).changes() == primary.changes()
+
+
+# --- keys ---------------------------------------------------------------------------------------------------
+
+
+def test_keys_of_the_last_time_are_told_while_the_registry_is_away(tmp_path, primary, switch):
+    primary.add_key(new_key("a"))
+    primary.add_key(new_key("b"))
+    replica = made(tmp_path, primary=switch)
+    assert [key.id for key in replica.api_keys()] == ["a", "b"]
+    primary.revoke_key("b", 5, "ana")
+    switch.away = True
+    assert [(key.id, key.revoked) for key in replica.api_keys()] == [("a", None), ("b", None)]
+    with pytest.raises(Unavailable):
+        replica.revoke_key("a", 6, "ana")
+    switch.away = False
+    assert [(key.id, key.revoked) for key in replica.api_keys()] == [("a", None), ("b", 5)]
+    replica.close()
+    switch.away = True
+    again = made(tmp_path, primary=switch)
+    assert [(key.id, key.revoked) for key in again.api_keys()] == [("a", None), ("b", 5)]
+    switch.away = False
+    again.close()

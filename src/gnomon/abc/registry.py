@@ -58,8 +58,32 @@ class NewRevision:
     """Only what changes; None removes."""
 
 
+@dataclass(frozen=True, slots=True)
+class StoredKey:
+    """An API key as it is kept: whoever reads this cannot use the key."""
+
+    id: str
+    """The part of the key that may be shown. Never used twice."""
+    digest: str
+    """Of the whole key."""
+    name: str
+    """What its maker calls it; need not be unique."""
+    grants: tuple[str, ...]
+    """What it allows, as `reader:airport_weather`. This seam does not read them."""
+    author: str
+    """Who made it."""
+    created: int
+    """Instant."""
+    expires: int | None = None
+    """Instant from which on it is worth nothing; None: it does not expire."""
+    revoked: int | None = None
+    """Instant at which it was revoked; None: it was not."""
+    revoked_by: str | None = None
+
+
 class RegistryBackend(ABC):
-    """Keeps revisions. Knows nothing of what documents mean. Safe with threads, processes and forks.
+    """Keeps revisions, and the API keys of the project, which belong to none. Knows nothing of what documents mean.
+    Safe with threads, processes and forks.
 
     All methods raise Unavailable if the storage cannot be reached just now.
     """
@@ -90,6 +114,24 @@ class RegistryBackend(ABC):
     @abstractmethod
     def history(self) -> tuple[Revision, ...]:
         """All revisions, the newest first."""
+
+    @abstractmethod
+    def api_keys(self) -> tuple[StoredKey, ...]:
+        """All API keys, revoked and expired ones too, in the order of their creation."""
+
+    @abstractmethod
+    def add_key(self, key: StoredKey) -> None:
+        """Keep a new key; it is durable when this returns.
+
+        Raises: Conflict if there is one of this id; UsageError for texts that `swap` refuses, too.
+        """
+
+    @abstractmethod
+    def revoke_key(self, id: str, time: int, author: str) -> StoredKey:
+        """The key, revoked for good; one that was revoked before keeps the time and the author of then.
+
+        Raises: NotFound if there is no key of this id.
+        """
 
     def server_time(self) -> int | None:
         """The instant that the server's clock tells; None where there is no server."""

@@ -22,13 +22,18 @@ if TYPE_CHECKING:
     from gnomon.define import split as splits
     from gnomon.demo import run as demo
     from gnomon.flows import describe, doctor, files, registries, retract, table, texts
+    from gnomon.flows.access import audit as audit_log
+    from gnomon.flows.access import grants, keys
     from gnomon.registry import diff, registry
 else:
+    audit_log = _Late("gnomon.flows.access.audit")
     demo = _Late("gnomon.demo.run")
     describe = _Late("gnomon.flows.describe")
     diff = _Late("gnomon.registry.diff")
     doctor = _Late("gnomon.flows.doctor")
     files = _Late("gnomon.flows.files")
+    grants = _Late("gnomon.flows.access.grants")
+    keys = _Late("gnomon.flows.access.keys")
     registries = _Late("gnomon.flows.registries")
     registry = _Late("gnomon.registry.registry")
     retract = _Late("gnomon.flows.retract")
@@ -37,11 +42,14 @@ else:
     texts = _Late("gnomon.flows.texts")
 
 __all__ = [
+    "audit_log",
     "demo",
     "describe",
     "diff",
     "doctor",
     "files",
+    "grants",
+    "keys",
     "registries",
     "registry",
     "retract",

@@ -11,7 +11,7 @@ import typer
 from typer.main import get_command
 
 import gnomon as gn
-from gnomon.cli import answers, begin, contracts, definitions, keep, registry, rows
+from gnomon.cli import access, answers, begin, contracts, definitions, keep, registry, rows
 from gnomon.cli.failures import DONE, INTERRUPTED, prepare_streams, report
 from gnomon.cli.output import BROKEN_PIPE, flush, silence, write
 
@@ -32,6 +32,7 @@ COMMANDS: dict[str, dict[str, Callable[..., Any]]] = {
         "backfill": rows.backfill,
     },
     "Keep": {"copy": keep.copy, "optimize": keep.optimize, "vacuum": keep.vacuum},
+    "Serve": {"audit": access.audit},
     "Ask": {"training": answers.training, "get": answers.get, "explain": answers.explain},
 }
 """Panel of the help → name → command."""
@@ -39,6 +40,7 @@ COMMANDS: dict[str, dict[str, Callable[..., Any]]] = {
 GROUPS: dict[str, tuple[str, str, dict[str, Callable[..., Any]]]] = {
     "contract": ("Ask", "Freeze what a model relies on, and check it.", contracts.COMMANDS),
     "registry": ("Define", "Move and look at the registry.", registry.COMMANDS),
+    "key": ("Serve", "Make, list and revoke API keys.", access.COMMANDS),
 }
 """Name → panel of the help, what it is for, and its commands: `gnomon registry export`."""
 

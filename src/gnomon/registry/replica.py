@@ -1,7 +1,8 @@
 """Replica: a registry with a copy in a local file, which answers when the registry itself cannot be reached.
 
     head, load, changes, history   the copy, once it has what the registry has; as it is, while the registry is away
-    swap                           the registry alone
+    api_keys                       the registry; the copy of the last time, while the registry is away
+    swap, add_key, revoke_key      the registry alone
 
 So a server goes on, and starts, while the database that holds its definitions is away. How old the copy is, is told.
 """
@@ -13,7 +14,7 @@ import threading
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from gnomon.abc.registry import Loaded, NewRevision, RegistryBackend, Revision
+from gnomon.abc.registry import Loaded, NewRevision, RegistryBackend, Revision, StoredKey
 from gnomon.errors import GnomonError, Unavailable
 from gnomon.registry.backends.copy import Origin, SqliteCopy
 from gnomon.time import SECOND, Clock, monotonic, show, show_duration, system_clock
@@ -99,6 +100,25 @@ class Replica(RegistryBackend):
             self._copy.add(base, [new], Origin(self._name, self._clock()))
         except Unavailable as error:
             _log.warning("the copy of the registry at %s stays behind: %s", self._name, error.what)
+
+    def api_keys(self) -> tuple[StoredKey, ...]:
+        """Asked of the registry each time, in the caller's thread: a revoked key must not live on in a copy."""
+        try:
+            found = self._reached().api_keys()
+        except Unavailable:
+            return self._copy.api_keys()
+        try:
+            if found != self._copy.api_keys():
+                self._copy.keep_keys(found)
+        except Unavailable as error:
+            _log.warning("the copy of the keys of %s stays behind: %s", self._name, error.what)
+        return found
+
+    def add_key(self, key: StoredKey) -> None:
+        self._reached().add_key(key)
+
+    def revoke_key(self, id: str, time: int, author: str) -> StoredKey:
+        return self._reached().revoke_key(id, time, author)
 
     def server_time(self) -> int | None:
         return self._reached().server_time()

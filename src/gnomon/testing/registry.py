@@ -13,10 +13,12 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from typing import Any
 
 import pytest
 
-from gnomon.abc.registry import Address, NewRevision, RegistryBackend
+from gnomon.abc.registry import Address, NewRevision, RegistryBackend, StoredKey
 from gnomon.errors import Conflict, NotFound, UsageError
 from gnomon.time import SECOND, system_clock
 
@@ -35,6 +37,12 @@ def groups(documents: Mapping[str, str | None]) -> dict[Address, str | None]:
 def contents(backend: RegistryBackend, revision: int | None = None) -> dict[str, str]:
     """Name → document as of a revision."""
     return {o.ref: o.document for o in backend.load(revision).objects if o.document is not None}
+
+
+def new_key(id: str, **fields: Any) -> StoredKey:
+    """A key of Ana's, made in the year 1970."""
+    given: dict[str, Any] = {"digest": "d", "name": "", "grants": (), "author": "ana", "created": 0}
+    return StoredKey(id, **(given | fields))
 
 
 class RegistryBackendTests:
@@ -153,6 +161,70 @@ class RegistryBackendTests:
         second = open()
         assert contents(second) == {"a": "1"}
         second.close()
+
+    def test_keys_are_read_as_they_were_added_oldest_first(self, backend: RegistryBackend) -> None:
+        assert backend.api_keys() == ()
+        later = new_key("a", name="ü „push“", grants=("reader", "writer:weather"), created=7, expires=-9)
+        earlier = new_key("b", digest="x" * 64, author="bo", created=-7)
+        for key in (later, earlier):
+            backend.add_key(key)
+        assert backend.api_keys() == (earlier, later)
+
+    def test_key_of_an_id_that_is_taken_is_a_conflict_and_changes_nothing(
+        self, backend: RegistryBackend
+    ) -> None:
+        backend.add_key(new_key("a", name="first"))
+        with pytest.raises(Conflict, match="`a`"):
+            backend.add_key(new_key("a", name="second"))
+        assert [key.name for key in backend.api_keys()] == ["first"]
+
+    def test_key_is_revoked_once_and_stays_in_the_list(self, backend: RegistryBackend) -> None:
+        for id in ("a", "b"):
+            backend.add_key(new_key(id))
+        revoked = replace(new_key("a"), revoked=5, revoked_by="bo")
+        assert backend.revoke_key("a", 5, "bo") == revoked
+        assert backend.revoke_key("a", 6, "cy") == revoked
+        assert backend.api_keys() == (revoked, new_key("b"))
+
+    def test_key_that_does_not_exist_cannot_be_revoked(self, backend: RegistryBackend) -> None:
+        for _ in range(2):
+            with pytest.raises(NotFound, match="`b`"):
+                backend.revoke_key("b", 5, "bo")
+            if not backend.api_keys():
+                backend.add_key(new_key("a"))
+
+    def test_keys_belong_to_no_revision(self, backend: RegistryBackend, open: Open) -> None:
+        backend.add_key(new_key("a"))
+        assert (backend.head(), backend.changes()) == (0, ())
+        backend.swap(0, new(a="1"))
+        other = open()
+        assert other.api_keys() == (new_key("a"),)
+        other.revoke_key("a", 1, "bo")
+        other.close()
+        assert [key.revoked for key in backend.api_keys()] == [1]
+
+    def test_text_of_a_key_that_some_storage_cannot_hold_is_refused_by_all(
+        self, backend: RegistryBackend
+    ) -> None:
+        with pytest.raises(UsageError, match="no text"):
+            backend.add_key(new_key("a", name="zero \0"))
+        assert backend.api_keys() == ()
+
+    def test_keys_added_at_one_moment_are_all_kept(self, open: Open) -> None:
+        """The first of them make the place where keys are kept."""
+        start = threading.Barrier(6)
+
+        def add(i: int) -> None:
+            backend = open()
+            start.wait()
+            backend.add_key(new_key(f"k{i}"))
+            backend.close()
+
+        with ThreadPoolExecutor(6) as pool:
+            list(pool.map(add, range(6)))
+        backend = open()
+        assert {key.id for key in backend.api_keys()} == {f"k{i}" for i in range(6)}
+        backend.close()
 
     def test_server_tells_the_time_of_its_own_clock(self, backend: RegistryBackend) -> None:
         """None is right for a storage without a server; a server of the same machine has the same clock."""

@@ -13,8 +13,9 @@ from pathlib import Path
 import sqlalchemy as sa
 from sqlalchemy.schema import CreateTable
 
-from gnomon.abc.registry import NewRevision
+from gnomon.abc.registry import NewRevision, StoredKey
 from gnomon.errors import UsageError
+from gnomon.registry.backends import keys
 from gnomon.registry.backends.sql import DOCUMENTS, REVISIONS, insert_documents, insert_revision, read_head
 from gnomon.registry.backends.sqlite import COPY, SqliteRegistry
 
@@ -70,6 +71,12 @@ class SqliteCopy(SqliteRegistry):
             connection.execute(sa.delete(DOCUMENTS))
             connection.execute(sa.delete(REVISIONS))
             _write(connection, 0, changes)
+
+    def keep_keys(self, held: Sequence[StoredKey]) -> None:
+        """Hold these API keys and no others."""
+        with self._connect() as connection, connection.begin():
+            self._make_table(connection, keys.KEYS)
+            keys.replace(connection, held)
 
 
 def _note(connection: sa.Connection, origin: Origin) -> None:

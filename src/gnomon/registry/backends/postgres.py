@@ -59,7 +59,7 @@ class PostgresRegistry(SqlRegistry):
     def _make_tables(self) -> None:
         with self._connect() as connection:
             # The last one made. A user who may only read must get by without another statement.
-            if sa.inspect(connection).has_table(DOCUMENTS.name, schema=self._schema):
+            if self._has(connection, DOCUMENTS):
                 return
             connection.execute(sa.select(sa.func.pg_advisory_xact_lock(_MAKING)))
             if self._schema is not None and not sa.inspect(connection).has_schema(self._schema):
@@ -67,6 +67,13 @@ class PostgresRegistry(SqlRegistry):
             for table in (REVISIONS, DOCUMENTS):
                 connection.execute(CreateTable(table, if_not_exists=True))
             connection.commit()
+
+    def _has(self, connection: sa.Connection, table: sa.Table) -> bool:
+        return sa.inspect(connection).has_table(table.name, schema=self._schema)
+
+    def _make_table(self, connection: sa.Connection, table: sa.Table) -> None:
+        connection.execute(sa.select(sa.func.pg_advisory_xact_lock(_MAKING)))
+        super()._make_table(connection, table)
 
     def _prepare_write(self, connection: sa.Connection) -> None:
         wait = f"{int(sql.WAIT_SECONDS * 1000)}ms"
@@ -84,7 +91,8 @@ class PostgresRegistry(SqlRegistry):
             return UsageError(
                 f"the registry's user has not the right: {_first_line(error)}",
                 at=self.shown,
-                hint="reading needs SELECT on both tables, applying INSERT too, and the first use CREATE in the schema",
+                hint="reading needs SELECT on the tables, applying INSERT too, revoking a key UPDATE, and the first "
+                "use (of the registry, and of keys) CREATE in the schema",
             )
         return super()._failed(error)
 

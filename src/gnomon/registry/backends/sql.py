@@ -1,4 +1,5 @@
-"""SqlRegistry: revisions in two tables of a SQL database. What databases differ in stands beside, a file each.
+"""SqlRegistry: revisions in two tables of a SQL database, API keys in a third, made with the first key. What databases
+differ in stands beside, a file each.
 
 A revision writes only the documents that it changes, so that history costs what it says. Which of two writers
 wins is decided by the primary key of `revisions`: both insert `base + 1`, and one of them cannot.
@@ -14,9 +15,11 @@ from contextlib import contextmanager
 from typing import Any
 
 import sqlalchemy as sa
+from sqlalchemy.schema import CreateTable
 
-from gnomon.abc.registry import Address, Loaded, NewRevision, RegistryBackend, Revision, Stored
+from gnomon.abc.registry import Address, Loaded, NewRevision, RegistryBackend, Revision, Stored, StoredKey
 from gnomon.errors import Conflict, CorruptValue, GnomonError, NotFound, UsageError
+from gnomon.registry.backends import keys
 
 WAIT_SECONDS = 30.0
 """How long to wait for another writer's lock before giving up with Unavailable."""
@@ -135,12 +138,44 @@ class SqlRegistry(RegistryBackend):
             rows = connection.execute(sa.select(REVISIONS).order_by(REVISIONS.c.number.desc()))
             return tuple(_revision(row) for row in rows)
 
+    def api_keys(self) -> tuple[StoredKey, ...]:
+        with self._connect() as connection:
+            return keys.read(connection) if self._has(connection, keys.KEYS) else ()
+
+    def add_key(self, key: StoredKey) -> None:
+        for what, text in (("id", key.id), ("name", key.name), ("author", key.author)):
+            check_text(f"{what} of a key", text)
+        # Made with the first key and not with the others: a user who may only read a registry of an earlier
+        # release must get by.
+        with self._connect() as connection, connection.begin():
+            if not self._has(connection, keys.KEYS):
+                self._make_table(connection, keys.KEYS)
+        with self._connect() as connection, connection.begin():
+            self._prepare_write(connection)
+            keys.insert(connection, key)
+
+    def revoke_key(self, id: str, time: int, author: str) -> StoredKey:
+        check_text("author of a revocation", author)
+        with self._connect() as connection, connection.begin():
+            if not self._has(connection, keys.KEYS):
+                raise keys.missing(id)
+            self._prepare_write(connection)
+            return keys.revoke(connection, id, time, author)
+
     def close(self) -> None:
         self._engine.dispose()
 
     @abstractmethod
     def _make_tables(self) -> None:
         """Make the tables where they are missing, whoever else does so at the same moment."""
+
+    def _has(self, connection: sa.Connection, table: sa.Table) -> bool:
+        """Whether a table is there."""
+        return sa.inspect(connection).has_table(table.name)
+
+    def _make_table(self, connection: sa.Connection, table: sa.Table) -> None:
+        """Make one table, whoever else does so at the same moment."""
+        connection.execute(CreateTable(table, if_not_exists=True))
 
     def _prepare_read(self, connection: sa.Connection) -> None:
         """Do what must stand before statements that belong together.
@@ -221,11 +256,16 @@ def check_texts(new: NewRevision) -> None:
     for (kind, ref), document in new.documents.items():
         texts += [(f"name of {kind}", ref), (f"document of {kind} `{ref}`", document or "")]
     for what, text in texts:
-        if "\0" in text or not _is_utf8(text):
-            raise UsageError(
-                f"the {what} of a revision holds what is no text: {text[:40]!r}",
-                hint="leave out the zero character, and bytes that are not UTF-8",
-            )
+        check_text(f"{what} of a revision", text)
+
+
+def check_text(what: str, text: str) -> None:
+    """Raises: UsageError for a text that some database cannot hold."""
+    if "\0" in text or not _is_utf8(text):
+        raise UsageError(
+            f"the {what} holds what is no text: {text[:40]!r}",
+            hint="leave out the zero character, and bytes that are not UTF-8",
+        )
 
 
 def _is_utf8(text: str) -> bool:

@@ -8,7 +8,7 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.schema import CreateTable
 
-from gnomon.abc.registry import NewRevision
+from gnomon.abc.registry import NewRevision, StoredKey
 from gnomon.errors import GnomonError, Unavailable, UsageError
 from gnomon.registry.backends import sql
 from gnomon.registry.backends.sql import DOCUMENTS, REVISIONS, SqlRegistry, parse_url, unusable
@@ -44,13 +44,24 @@ class SqliteRegistry(SqlRegistry):
         super().__init__(resolved, engine)
 
     def swap(self, base: int, new: NewRevision) -> None:
+        self._refuse_a_copy()
+        super().swap(base, new)
+
+    def add_key(self, key: StoredKey) -> None:
+        self._refuse_a_copy()
+        super().add_key(key)
+
+    def revoke_key(self, id: str, time: int, author: str) -> StoredKey:
+        self._refuse_a_copy()
+        return super().revoke_key(id, time, author)
+
+    def _refuse_a_copy(self) -> None:
         if self.is_copy:
             raise UsageError(
                 "this registry is the copy of another one, and only follows it",
                 at=self.shown,
-                hint="apply to the other one: set [registry] url in gnomon.toml to it",
+                hint="write to the other one: set [registry] url in gnomon.toml to it",
             )
-        super().swap(base, new)
 
     def _make_tables(self) -> None:
         with self._connect() as connection:
