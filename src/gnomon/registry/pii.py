@@ -31,7 +31,7 @@ times and ids only choose rows."""
 
 
 def pii_features(collected: Collected) -> frozenset[str]:
-    """Names of all that tells of persons: features and labels as `group@1:name`, on-demand outputs as `function@1:name`."""
+    """Names of all that tells of persons: `group@1:name` of features and labels, `function@1:name` of outputs."""
     made = lineage(collected)
     tagged = _tagged_features(collected)
     columns = {
