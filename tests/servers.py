@@ -153,6 +153,43 @@ def postgres_url(postgres_server: Server) -> Iterator[str]:
     run(f"DROP DATABASE {name} WITH (FORCE)")
 
 
+# --- DynamoDB -----------------------------------------------------------------------------------------------
+
+
+def _moto(folder: Path) -> Server:
+    _wheel("moto.server", "'moto[server]'")
+    return Server(
+        folder,
+        lambda port: [sys.executable, str(Path(__file__).parent / "moto_dynamodb.py"), str(port)],
+        answers=_moto_answers,
+        url="dynamodb://127.0.0.1:{port}/test?region=eu-central-1",
+    )
+
+
+def _moto_answers(port: int) -> bool:
+    try:
+        with urlopen(f"http://127.0.0.1:{port}/moto-api/data.json", timeout=5):
+            return True
+    except OSError:
+        return False
+
+
+@pytest.fixture(scope="session")
+def dynamodb_server() -> Iterator[Server]:
+    with _running(_moto) as server:
+        yield server
+
+
+@pytest.fixture
+def dynamodb_url(dynamodb_server: Server, monkeypatch: pytest.MonkeyPatch) -> str:
+    """`dynamodb://127.0.0.1:port/test?region=…` of a DynamoDB without tables, and credentials that it takes."""
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
+        monkeypatch.setenv(name, "test")
+    monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
+    with urlopen(f"http://127.0.0.1:{dynamodb_server.port}/moto-api/reset", data=b"", timeout=5):
+        return dynamodb_server.url
+
+
 # --- SeaweedFS ----------------------------------------------------------------------------------------------
 
 

@@ -37,9 +37,12 @@ BROAD: dict[tuple[str, str], str] = {
 DRIVERS: dict[str, tuple[str, ...]] = {
     "adbc_driver_manager": ("sources/postgres.py",),
     "adbc_driver_postgresql": ("sources/postgres.py",),
+    "boto3": ("online/dynamodb*.py",),
+    "botocore": ("online/dynamodb*.py",),
     "deltalake": ("offline/*.py", "sources/delta.py"),
     "duckdb": ("sources/duckdb.py",),
     "lmdb": ("online/lmdb*.py",),
+    "google": ("online/bigtable*.py",),
     "hiredis": ("online/redis*.py",),
     "numba": ("kernels/*.py",),
     "pandas": (),

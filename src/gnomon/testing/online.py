@@ -77,7 +77,7 @@ def in_threads(*works: Callable[[], object]) -> None:
             done.result()
 
 
-def while_changing(change: Callable[[int], None], *looks: Iterator[None], times: int = 150) -> int:
+def while_changing(change: Callable[[int], None], *looks: Iterator[None], times: int) -> int:
     """Call `change(1)`, `change(2)`, … in one thread, and take steps of each of `looks` in another.
 
     Each goes on until all have gone `times` steps, so that none of them is ever alone. Returns the last
@@ -109,6 +109,10 @@ class OnlineStoreTests:
 
     hot_updates: ClassVar[int] = 2_500
     """Updates of one key by each of four threads; fewer where each crosses a network several times."""
+    many_keys: ClassVar[int] = 20_000
+    """Keys of a large table; fewer where each is a request of its own."""
+    rounds: ClassVar[int] = 150
+    """How often writers and readers meet; less where each step is several requests."""
 
     @pytest.fixture
     def store(self) -> OnlineStore:
@@ -158,7 +162,7 @@ class OnlineStoreTests:
                 assert told >= value, "the document is older than the value"
                 yield
 
-        while_changing(write, looking(), looking())
+        while_changing(write, looking(), looking(), times=self.rounds)
 
     def test_no_keys_are_no_values(self, store: OnlineStore) -> None:
         put(store, TABLE, {b"a": b"1"})
@@ -231,7 +235,7 @@ class OnlineStoreTests:
         assert store.read(TABLE, [b"a"]) == [number(2)]
 
     def test_an_update_of_many_keys_reaches_each(self, store: OnlineStore) -> None:
-        n = 50_000
+        n = 5 * self.many_keys // 2
         keys = [number(i * 7919 % n) for i in range(n)]
         values = [b"value of " + key for key in keys]
         store.update(TABLE, keys, lambda positions, old: [values[at] for at in positions])
@@ -251,12 +255,12 @@ class OnlineStoreTests:
 
         def write(seed: int) -> None:
             chance = random.Random(seed)
-            for _ in range(200):
+            for _ in range(self.rounds):
                 store.update(TABLE, chance.sample(keys, 10), add_one)
 
         in_threads(*(lambda seed=seed: write(seed) for seed in range(3)))
         counts = [int.from_bytes(value or b"", "big") for value in store.read(TABLE, keys)]
-        assert sum(counts) == 3 * 200 * 10
+        assert sum(counts) == 3 * self.rounds * 10
 
     # ---- keys and values
 
@@ -369,7 +373,7 @@ class OnlineStoreTests:
         assert dict(store.scan(TABLE)) == {b"b": b"2"}
 
     def test_scan_gives_each_key_once(self, store: OnlineStore) -> None:
-        rows = {number(i): bytes(i % 300) for i in range(20_000)}
+        rows = {number(i): bytes(i % 300) for i in range(self.many_keys)}
         store.load(TABLE, rows.items())
         scanned = list(store.scan(TABLE))
         assert len(scanned) == len(rows)
@@ -377,15 +381,15 @@ class OnlineStoreTests:
         assert list(store.scan("no such table")) == []
 
     def test_scan_goes_on_while_others_write(self, store: OnlineStore) -> None:
-        kept = {number(i): b"kept" * 50 for i in range(0, 20_000, 2)}
+        kept = {number(i): b"kept" * 50 for i in range(0, self.many_keys, 2)}
         store.load(TABLE, kept.items())
         scan = store.scan(TABLE)
         seen = list(islice(scan, 100))
-        put(store, TABLE, {number(i): b"new" for i in range(1, 20_000, 2)})
+        put(store, TABLE, {number(i): b"new" for i in range(1, self.many_keys, 2)})
         for key, value in scan:
             seen.append((key, value))
             if len(seen) % 1_000 == 0:
-                put(store, TABLE, {number(30_000 + len(seen)): b"new"})
+                put(store, TABLE, {number(2 * self.many_keys + len(seen)): b"new"})
         given = dict(seen)
         assert len(given) == len(seen)
         assert {key: given.get(key) for key in kept} == kept
@@ -434,7 +438,7 @@ class OnlineStoreTests:
                 last = generation
                 yield
 
-        last = while_changing(rebuild, looking(), looking())
+        last = while_changing(rebuild, looking(), looking(), times=self.rounds)
         assert set(store.read(TABLE, keys)) == {number(last)}
 
     def test_a_read_is_of_one_moment(self, store: OnlineStore) -> None:
@@ -450,7 +454,7 @@ class OnlineStoreTests:
                 assert store.read(TABLE, keys).count(b"here") == 1
                 yield
 
-        while_changing(move, looking(), looking())
+        while_changing(move, looking(), looking(), times=self.rounds)
 
     # ---- documents
 
