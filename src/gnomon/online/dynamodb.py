@@ -318,9 +318,7 @@ class DynamoStore(OnlineStore):
             if place is None:
                 return
             try:
-                self._wire.each(
-                    lambda name, at=place: self._delete_one(at, name), list({*map(name_of, keys)})
-                )
+                self._wire.each(partial(self._delete_one, place), list({*map(name_of, keys)}))
             except Missing:
                 pass
             else:
