@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import tomllib
+from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
@@ -53,6 +54,9 @@ class Config:
     """What reaches an object store: names and values. Not shown, for there are secrets among them."""
     storage: tuple[tuple[str, str], ...] = field(default=(), repr=False)
     """The same for the object stores that sources lie in."""
+    serve: Mapping[str, Any] = field(default_factory=dict, repr=False, hash=False)
+    """The section of the server, as it stands there, with the environment filled in: `gnomon.serve.settings` reads it.
+    Not shown, for there may be secrets in it."""
 
 
 _KEYS = {
@@ -64,6 +68,8 @@ _KEYS = {
 }
 _STORAGE = "storage"
 """The section of options that sources in object stores share. Its keys are those of the stores."""
+_SERVE = "serve"
+"""The section of the server, which checks it itself."""
 _VARIABLE = re.compile(r"\$\{(\w+)\}")
 
 
@@ -88,8 +94,11 @@ def load(root: Path, **overrides: str | None) -> Config:
         if section == _STORAGE:
             values[_STORAGE] = _options(content, _STORAGE, file)
             continue
-        if section not in _KEYS:
-            raise _unknown(f"section `[{section}]`", section, [*_KEYS, _STORAGE], file)
+        if section == _SERVE and isinstance(content, dict):
+            values[_SERVE] = _filled_in(content, _SERVE, str(file))
+            continue
+        if section not in _KEYS and section != _SERVE:
+            raise _unknown(f"section `[{section}]`", section, [*_KEYS, _STORAGE, _SERVE], file)
         if not isinstance(content, dict):
             raise DataError(f"`{section}` must be a section", at=str(file), hint=f"write [{section}]")
         for key, value in content.items():
@@ -109,7 +118,7 @@ def load(root: Path, **overrides: str | None) -> Config:
 
 def with_overrides(config: Config, **overrides: str | None) -> Config:
     """The configuration with some lines replaced; None leaves a line as it is."""
-    known = {one.name for one in fields(Config)} - {"root", "offline_options", "storage"}
+    known = {one.name for one in fields(Config)} - {"root", "offline_options", "storage", "serve"}
     for name in overrides:
         if name not in known:
             raise UsageError(f"`{name}` is not a setting", hint=f"known: {', '.join(sorted(known))}")
@@ -131,6 +140,15 @@ def _options(value: object, where: str, file: Path) -> tuple[tuple[str, str], ..
     if not isinstance(value, dict):
         raise DataError(f"`{where}` must be a section", at=str(file), hint=f"write [{where}]")
     return tuple((name, _text(one, f"{where}.{name}", file)) for name, one in value.items())
+
+
+def _filled_in(value: Any, where: str, at: str) -> Any:
+    """A value of any depth, with the variables in its texts filled in."""
+    if isinstance(value, dict):
+        return {name: _filled_in(one, f"{where}.{name}", at) for name, one in value.items()}
+    if isinstance(value, list):
+        return [_filled_in(one, f"{where}[{i}]", at) for i, one in enumerate(value)]
+    return expand(value, where, at) if isinstance(value, str) else value
 
 
 def _text(value: object, where: str, file: Path) -> str:

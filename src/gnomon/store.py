@@ -99,6 +99,11 @@ class Store:
         return self._project.root
 
     @property
+    def in_process(self) -> bool:
+        """Whether the online store lies in this process, so that a question waits for no network."""
+        return self._project.online.capabilities.in_process
+
+    @property
     def registry(self) -> Registry:
         """Definitions by revision: get, list, at, history, revert."""
         return self._project.registry
@@ -178,11 +183,31 @@ class Store:
         compiled = self._compiled.get(address) if address[0] is not None else None
 
         def compile_again() -> Compiled:
-            made = compile_request(self._project, self._request(features), full_names)
-            _keep(self._compiled, address, made)
-            return made
+            return self._compile(features, full_names, snapshot)
 
         return lookup(self._project, compiled or compile_again(), entities, request, at, compile_again)
+
+    def follow(self, snapshot: Snapshot) -> None:
+        """Answer online questions by this revision until told of another, instead of looking for the newest.
+
+        For a server, which looks aside and makes ready (`prepare`) what it will be asked.
+        """
+        self._project.follow(snapshot)
+
+    def prepare(self, features: Any, *, snapshot: Snapshot | None = None, full_names: bool = False) -> Inputs:
+        """Make ready what answers a question, by a revision that need not be followed yet; what it must bring."""
+        by = self._project.recent_snapshot() if snapshot is None else snapshot
+        return inputs_of(self._compile(features, full_names, by).request)
+
+    def _compile(self, features: Any, full_names: bool, snapshot: Snapshot) -> Compiled:
+        made = compile_request(self._project, self._request(features, snapshot), full_names)
+        address = (
+            features if isinstance(features, str) else _address(features),
+            full_names,
+            snapshot.revision,
+        )
+        _keep(self._compiled, address, made)
+        return made
 
     def materialize(self, groups: Any = None, *, start: Any = None, end: Any = None) -> Report:
         """Bring rows online: of all groups, or some; those with an activation in [start, end) that are not
@@ -333,9 +358,9 @@ class Store:
         chosen = [self._group(g) for g in groups]
         return self._project.registry.snapshot(), [group for _, group in chosen]
 
-    def _request(self, features: Any) -> Request:
-        """The resolved request, made once for each revision and choice of features."""
-        snapshot = self._project.registry.snapshot()
+    def _request(self, features: Any, by: Snapshot | None = None) -> Request:
+        """The resolved request (by the newest revision), made once for each revision and choice of features."""
+        snapshot = self._project.registry.snapshot() if by is None else by
         address = (_address(features), snapshot.revision)
         found = self._requests.get(address) if address[0] is not None else None
         if found is None:

@@ -30,6 +30,7 @@ BROAD: dict[tuple[str, str], str] = {
     ("flows/definitions.py", "_run"): "a user's code: told with the line that failed",
     ("flows/checks/check.py", "attempt"): "whatever goes wrong in a check is what it finds",
     ("flows/hands.py", "Hands._run"): "whatever a call raises is raised again by the one who waits for it",
+    ("serve/app.py", "App._answered"): "the last place where a mistake of ours can become an answer",
     ("flows/ondemand.py", "call"): "a user's function: its error is that of its values",
 }
 """(module, function) that may catch everything → why. A flow's edge, a listener's call, a user's function."""
@@ -41,11 +42,13 @@ DRIVERS: dict[str, tuple[str, ...]] = {
     "botocore": ("online/dynamodb*.py",),
     "deltalake": ("offline/*.py", "sources/delta.py"),
     "duckdb": ("sources/duckdb.py",),
+    "granian": ("serve/server.py",),
     "lmdb": ("online/lmdb*.py",),
     "google": ("online/bigtable*.py",),
     "hiredis": ("online/redis*.py",),
     "numba": ("kernels/*.py",),
     "pandas": (),
+    "prometheus_client": ("serve/metrics.py",),
     "psycopg": ("registry/backends/postgres.py", "online/postgres*.py"),
     "pyarrow": ("offline/bucket.py", "sources/postgres.py", "sources/objects.py"),
     "pyiceberg": ("sources/iceberg.py",),
@@ -53,6 +56,7 @@ DRIVERS: dict[str, tuple[str, ...]] = {
     "rich": ("cli/*.py",),
     "sklearn": ("demo/*.py", "cli/*.py"),
     "sqlalchemy": ("registry/backends/*.py", "sources/anysql.py"),
+    "starlette": ("serve/*.py",),
     "torch": (),
     "typer": ("cli/*.py",),
 }

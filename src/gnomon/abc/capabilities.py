@@ -25,6 +25,8 @@ class Capabilities:
     """`swap` is one step for every reader: old table or new table, never half of one."""
     one_moment: bool = True
     """The values of a `read` are of one moment, and up to `batch_keys` keys of an `update` change in one."""
+    in_process: bool = False
+    """Reading waits for no network, so that it may be done where nothing may wait long."""
     max_value_bytes: int | None = None
     """The longest value that can be stored; None: no limit that a feature store meets."""
     reasons: Mapping[str, str] = field(default_factory=dict, hash=False)

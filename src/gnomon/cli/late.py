@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from gnomon.flows.access import audit as audit_log
     from gnomon.flows.access import grants, keys
     from gnomon.registry import diff, registry
+    from gnomon.serve import server, settings
 else:
     audit_log = _Late("gnomon.flows.access.audit")
     demo = _Late("gnomon.demo.run")
@@ -37,6 +38,8 @@ else:
     registries = _Late("gnomon.flows.registries")
     registry = _Late("gnomon.registry.registry")
     retract = _Late("gnomon.flows.retract")
+    server = _Late("gnomon.serve.server")
+    settings = _Late("gnomon.serve.settings")
     splits = _Late("gnomon.define.split")
     table = _Late("gnomon.flows.table")
     texts = _Late("gnomon.flows.texts")
@@ -53,6 +56,8 @@ __all__ = [
     "registries",
     "registry",
     "retract",
+    "server",
+    "settings",
     "splits",
     "table",
     "texts",

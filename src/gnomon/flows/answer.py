@@ -89,6 +89,16 @@ class OnlineFeatures:
                 )
         return frame.select(pl.all().cast(pl.Float64).fill_null(float("nan"))).to_numpy()
 
+    @property
+    def columns(self) -> list[list[Any]]:
+        """By feature the values of all rows. Nobody's to change."""
+        return self._columns
+
+    @property
+    def dtypes(self) -> tuple[pl.DataType, ...]:
+        """The features' types, in their order."""
+        return self._dtypes
+
     @cached_property
     def statuses(self) -> list[list[str]]:
         """By row, in feature order: NOT_FOUND, EXPIRED, NULL, PRESENT, NOT_READY or ERROR."""

@@ -1,4 +1,4 @@
-"""Inputs: what a question for features must bring — key columns and request values, with their types."""
+"""Inputs: what a question for features must bring, with types, and what it reads."""
 
 from __future__ import annotations
 
@@ -15,6 +15,10 @@ class Inputs:
     keys: dict[str, DType]
     request: dict[str, DType]
     """For on-demand functions, and for aggregates with `include_request`."""
+    groups: tuple[str, ...]
+    """The groups that are read, as `name@version`."""
+    revision: int
+    """Of the registry, by which this is so."""
 
 
 def inputs_of(request: Request) -> Inputs:
@@ -24,4 +28,9 @@ def inputs_of(request: Request) -> Inputs:
         raw = dict(job.layout.columns)
         for name in job.request_columns:
             values.setdefault(name, raw[name])
-    return Inputs(request.key_columns, values)
+    return Inputs(
+        request.key_columns,
+        values,
+        tuple(dict.fromkeys(job.group.ref for job in request.jobs)),
+        request.revision,
+    )

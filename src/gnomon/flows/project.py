@@ -48,6 +48,7 @@ class Project:
         self.closed = False
         self._recent: Snapshot | None = None
         self._looked = 0.0
+        self._followed: Snapshot | None = None
         self._layouts: dict[str, Layout] = {}
         self._imported: dict[tuple[str, str], Callable[..., Any]] = {}
         self._hands: dict[str, Hands] = {}
@@ -89,7 +90,12 @@ class Project:
         return engine
 
     def recent_snapshot(self) -> Snapshot:
-        """The newest revision that this process knows, looked for at most once a second: for the online path."""
+        """The newest revision that this process knows, looked for at most once a second: for the online path.
+
+        Where a revision is followed, that one.
+        """
+        if self._followed is not None:
+            return self._followed
         now = monotonic()
         if (
             self._recent is None
@@ -98,6 +104,12 @@ class Project:
         ):
             self._recent, self._looked = self.registry.snapshot(), now
         return self._recent
+
+    def follow(self, snapshot: Snapshot) -> None:
+        """Answer online by this revision, until told of another: a server looks for new ones aside, so that no
+        question waits for that.
+        """
+        self._followed = snapshot
 
     def layout(self, snapshot: Snapshot, group: FeatureGroup) -> Layout:
         """The layout of a registered group, from the columns that were found when it was applied."""

@@ -64,6 +64,7 @@ class LmdbStore(OnlineStore):
         durable=True,
         multi_process=True,
         atomic_swap=True,
+        in_process=True,
         max_value_bytes=(1 << 32) - 1,
     )
 

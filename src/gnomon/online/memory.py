@@ -20,6 +20,7 @@ class MemoryStore(OnlineStore):
         durable=False,
         multi_process=False,
         atomic_swap=True,
+        in_process=True,
         reasons={
             "durable": "the values live in the memory of the process",
             "multi_process": "the memory of a process is its own",

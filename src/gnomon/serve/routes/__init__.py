@@ -1,0 +1,1 @@
+"""Routes: each module has `routes(served) -> list[Operation]`."""

@@ -1,0 +1,177 @@
+"""`POST /v1/online-features`: what features are worth now.
+
+The app hands its requests over before the framework sees them: here the framework would be most of the cost.
+"""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Mapping
+from typing import Any
+
+import msgspec
+import polars as pl
+from starlette.requests import Request
+from starlette.responses import Response
+
+from gnomon.errors import DataError, UsageError
+from gnomon.flows.answer import OnlineFeatures
+from gnomon.serve import problems, values, wire
+from gnomon.serve.access import Principal
+from gnomon.serve.openapi import ARROW, JSON, Operation
+from gnomon.serve.questions import Question, count, read_entities, read_request
+from gnomon.serve.reply import Reply
+from gnomon.serve.served import Served
+from gnomon.time import show
+from gnomon.types import dtype_text
+
+PATH = "/v1/online-features"
+
+_ON_LOOP = 256
+"""Entities that are asked about on the event loop, where the store lies in this process: more take so long that
+others would wait."""
+
+_decoder = msgspec.json.Decoder(wire.OnlineRequest)
+_encode = msgspec.json.Encoder().encode
+
+
+def routes(served: Served) -> list[Operation]:
+    async def handler(request: Request) -> Response:
+        headers = dict(request.scope["headers"])
+        reply = await answer(served, headers, await request.body(), request.state.principal)
+        return Response(reply.body, reply.status, dict(reply.headers), reply.media)
+
+    return [
+        Operation(
+            "POST",
+            PATH,
+            handler,
+            "What features are worth, for each entity, in the order asked",
+            body=wire.OnlineRequest,
+            answer=wire.OnlineAnswer,
+            action="read",
+            description=values.__doc__ or "",
+            answer_media=(JSON, ARROW),
+            refusals=(406,),
+        )
+    ]
+
+
+async def answer(served: Served, headers: Mapping[bytes, bytes], body: bytes, principal: Principal) -> Reply:
+    """Answer a request. Raises: errors that become problems."""
+    asked = wire.decode(_decoder, body)
+    question = served.questions.find(_features(asked), asked.full_names)
+    if not principal.open:
+        principal.require("read", question.groups)
+    n = count(asked.entities)
+    if n > served.settings.entities_limit:
+        raise problems.Refused(
+            413,
+            "Too many entities",
+            f"{n:,} entities are more than the {served.settings.entities_limit:,} that are taken",
+            at="$.entities",
+            hint="ask in smaller batches, or raise `entities_limit` of [serve] in gnomon.toml",
+        )
+    as_arrow = _wants_arrow(headers.get(b"accept"))
+    if served.in_process and n <= _ON_LOOP:
+        reply = _ask(served, question, asked, n, as_arrow)
+    else:
+        reply = await served.run(_ask, served, question, asked, n, as_arrow)
+    reply.service, reply.entities = question.label, n
+    return reply
+
+
+def _features(asked: wire.OnlineRequest) -> str | list[str]:
+    if asked.service is not None and asked.features is None:
+        if ":" in asked.service:
+            raise UsageError(
+                f"`{asked.service}` is no service",
+                at="$.service",
+                hint='a list of features goes into "features"',
+            )
+        return asked.service
+    if asked.features is not None and asked.service is None:
+        return asked.features
+    both = asked.service is not None
+    raise UsageError(
+        "both a service and a list of features are given" if both else "no features asked for",
+        at="$",
+        hint='give "service": "name" or "features": ["group:feature"], one of the two',
+    )
+
+
+def _wants_arrow(accept: bytes | None) -> bool:
+    """Which form is wanted. Raises: Refused, 406, for none that there is."""
+    if accept is None or accept == b"*/*" or accept == b"application/json":
+        return False
+    text = accept.decode("latin-1").lower()
+    if ARROW in text:
+        return True
+    if "json" in text or "*/*" in text or "application/*" in text:
+        return False
+    raise problems.Refused(
+        406, "No such form of answer", f"`{text}` cannot be given", at="Accept", hint=f"{JSON} or {ARROW}"
+    )
+
+
+def _ask(served: Served, question: Question, asked: wire.OnlineRequest, n: int, as_arrow: bool) -> Reply:
+    entities = read_entities(question, asked.entities)
+    if not n and isinstance(entities, list):
+        raise DataError("no entities are asked about", at="$.entities", hint='such as [{"user": 1}]')
+    found = served.store.get_online_features(
+        question.features,
+        entities,
+        request=read_request(question, asked.request, n),
+        at=asked.at,
+        full_names=question.full_names,
+    )
+    if as_arrow:
+        return _arrow(found, asked.include)
+    return Reply(_json(found, asked.include))
+
+
+def _json(found: OnlineFeatures, include: list[wire.Include]) -> bytes:
+    """The answer in JSON: as `wire.OnlineAnswer`, put together from parts."""
+    columns = [_column(column, dtype) for column, dtype in zip(found.columns, found.dtypes, strict=True)]
+    document: dict[str, Any] = {
+        "features": found.names,
+        "rows": list(zip(*columns, strict=True)),
+        "at": show(found.at),
+        "revision": found.revision,
+    }
+    if "statuses" in include:
+        document["statuses"] = found.statuses
+    if "event_times" in include:
+        document["event_times"] = _event_times(found)
+    if "errors" in include:
+        document["errors"] = [wire.OnlineError(row, name, why) for (row, name), why in found.errors.items()]
+    if "types" in include:
+        document["types"] = [dtype_text(dtype) for dtype in found.dtypes]
+    return _encode(document)
+
+
+def _column(column: list[Any], dtype: pl.DataType) -> list[Any]:
+    if values.is_float(dtype):
+        return values.written(column, values.float_text)
+    write = values.writer(dtype)
+    return column if write is None else values.written(column, write)
+
+
+def _event_times(found: OnlineFeatures) -> list[list[str | None]]:
+    return [[None if t is None else values.time_text(t) for t in row] for row in found.event_times]
+
+
+def _arrow(found: OnlineFeatures, include: list[wire.Include]) -> Reply:
+    """The answer as an Arrow stream: statuses and event times as columns beside each feature."""
+    frame = found.to_polars()
+    beside: list[pl.Series] = []
+    for i, name in enumerate(found.names):
+        if "statuses" in include:
+            beside.append(pl.Series(f"{name}__status", [row[i] for row in found.statuses], pl.String))
+        if "event_times" in include:
+            times = [row[i] for row in found.event_times]
+            beside.append(pl.Series(f"{name}__event_time", times, pl.Datetime("us", "UTC")))
+    into = io.BytesIO()
+    frame.with_columns(beside).write_ipc_stream(into, compat_level=pl.CompatLevel.oldest())
+    told = (("gnomon-at", show(found.at)), ("gnomon-revision", str(found.revision)))
+    return Reply(into.getvalue(), ARROW, headers=told)

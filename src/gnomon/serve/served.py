@@ -1,0 +1,134 @@
+"""Served: what one worker has — the store, its limits, its counts — and what it does beside answering.
+
+Beside: it looks for new revisions of the registry, makes ready what they are asked for, and only then answers by
+them; and it lets the other workers know what it has counted.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import TypeVar
+
+from gnomon.errors import GnomonError
+from gnomon.registry.snapshot import Snapshot
+from gnomon.serve import problems
+from gnomon.serve.access import OFF, Access
+from gnomon.serve.log import AccessLog
+from gnomon.serve.metrics import Metrics
+from gnomon.serve.questions import Questions
+from gnomon.serve.settings import Settings
+from gnomon.store import Store
+
+R = TypeVar("R")
+
+_log = logging.getLogger(__name__)
+
+_WAITING = 4
+"""How many times as many calls as there are threads may wait for one."""
+
+
+class Served:
+    """What a worker has. Made, used and closed on its event loop."""
+
+    def __init__(
+        self,
+        store: Store,
+        settings: Settings,
+        *,
+        access: Access = OFF,
+        log: AccessLog | None = None,
+        folder: Path | None = None,
+    ) -> None:
+        """`folder`: where the workers of a server leave what they have counted."""
+        self.store = store
+        self.settings = settings
+        self.access = access
+        self.log = AccessLog(None) if log is None else log
+        self.metrics = Metrics(folder, in_flight=lambda: self.in_flight)
+        self.in_flight = 0
+        """Requests being answered."""
+        self.ready = False
+        self.stopping = False
+        self.why = ""
+        """Why it is not ready."""
+        self.questions = Questions(store)
+        self.in_process = store.in_process
+        self._pool = ThreadPoolExecutor(settings.pool, thread_name_prefix="gnomon-serve")
+        self._waiting = 0
+        self._beside: list[asyncio.Task[None]] = []
+
+    async def run(self, work: Callable[..., R], *arguments: object) -> R:
+        """Do blocking work in a thread, and wait for it no longer than a request may take.
+
+        Raises: Refused, 503 where too much waits already, 504 where it took too long: the thread then goes on, but
+                nobody waits for it; what `work` raises.
+        """
+        if self._waiting >= self.settings.pool * (1 + _WAITING):
+            raise problems.busy("too many requests wait for a store")
+        self._waiting += 1
+        future = self._pool.submit(work, *arguments)
+        future.add_done_callback(lambda _: loop.call_soon_threadsafe(self._ended))
+        loop = asyncio.get_running_loop()
+        try:
+            return await asyncio.wait_for(asyncio.wrap_future(future), self.settings.timeout)
+        except TimeoutError:
+            raise problems.took_too_long(self.settings.timeout) from None
+
+    def _ended(self) -> None:
+        self._waiting -= 1
+
+    async def start(self) -> None:
+        """Make ready for the first request."""
+        await self._look()
+        self._beside = [asyncio.create_task(self._look_for_ever()), asyncio.create_task(self._publish())]
+
+    async def stop(self) -> None:
+        """Let go of everything, after the last request."""
+        self.stopping = True
+        for task in self._beside:
+            task.cancel()
+        await asyncio.gather(*self._beside, return_exceptions=True)
+        self.log.flush()
+        self.metrics.close()
+        self._pool.shutdown(wait=False, cancel_futures=True)
+        self.store.close()
+
+    async def _look_for_ever(self) -> None:
+        while True:
+            await asyncio.sleep(self.settings.look_every)
+            await self._look()
+
+    async def _look(self) -> None:
+        """Take over the newest revision, if it is another. What fails is told, and tried again at the next look."""
+        loop = asyncio.get_running_loop()
+        try:
+            snapshot = await loop.run_in_executor(self._pool, self._newest)
+            if snapshot is not None:
+                known = await loop.run_in_executor(self._pool, self.questions.prepare, snapshot)
+                self.store.follow(snapshot)
+                self.questions.swap(known)
+                self.metrics.set("gnomon_revision", to=float(snapshot.revision))
+                self.metrics.count("gnomon_reloads", "taken over")
+                _log.info("answering by revision %d", snapshot.revision)
+            self.ready, self.why = True, ""
+        except GnomonError as error:
+            # By the old revision, if there is one, it goes on answering.
+            self.ready = self.questions.revision is not None
+            if self.why != str(error):
+                self.why = str(error)
+                self.metrics.count("gnomon_reloads", "failed")
+                _log.error("the newest revision cannot be taken over: %s", error)
+
+    def _newest(self) -> Snapshot | None:
+        """The newest revision, if it is not the one that is answered by."""
+        snapshot = self.store.registry.snapshot()
+        return None if snapshot.revision == self.questions.revision else snapshot
+
+    async def _publish(self) -> None:
+        while True:
+            self.metrics.publish()
+            await asyncio.sleep(1.0)
