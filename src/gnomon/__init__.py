@@ -10,6 +10,8 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from gnomon.client.asynchronous import AsyncClient as AsyncClient
+    from gnomon.client.blocking import Client as Client
     from gnomon.define.aggregate import Aggregate as Aggregate
     from gnomon.define.aggregate import Window as Window
     from gnomon.define.entity import Entity as Entity
@@ -112,6 +114,8 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 _HOME = {
+    "gnomon.client.asynchronous": "AsyncClient",
+    "gnomon.client.blocking": "Client",
     "gnomon.define.aggregate": "Aggregate Window",
     "gnomon.define.entity": "Entity",
     "gnomon.define.feature": "Feature",

@@ -6,6 +6,7 @@ GnomonError
 ├─ UsageError           a call with wrong arguments
 │  └─ NotFound          a name that does not exist; carries the nearest one
 ├─ DataError            data that cannot be used: schema, spine, keys, ids
+├─ Denied               a server wants other credentials, or does not let these do this
 ├─ HorizonError         a question about a time that the online store no longer covers
 ├─ ComputeError         a value that cannot be computed (overflow, a failing function)
 ├─ Conflict             somebody else changed the same thing in between
@@ -100,6 +101,10 @@ class NotFound(UsageError):
 
 class DataError(GnomonError):
     """Data that cannot be used as it is."""
+
+
+class Denied(GnomonError):
+    """Credentials that are missing, wrong, or that do not allow this."""
 
 
 class HorizonError(GnomonError):

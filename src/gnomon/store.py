@@ -9,6 +9,7 @@ from types import TracebackType
 from typing import Any, Self
 
 from gnomon import config as settings
+from gnomon.client.blocking import Client
 from gnomon.define.group import FeatureGroup, Selection
 from gnomon.define.service import FeatureService
 from gnomon.define.source import Source
@@ -74,6 +75,22 @@ class Store:
         self._project = Project(chosen, clock=clock, author=author)
         self._requests: dict[Any, Request] = {}
         self._compiled: dict[Any, Compiled] = {}
+
+    @staticmethod
+    def open(place: str | Path | None = None, **options: Any) -> Store | Client:
+        """A project's store, for a folder; a client with the same methods, for the URL of a server.
+
+        `options`: those of `Store` or of `gn.Client`, such as `token=`.
+        """
+        if isinstance(place, str) and "://" in place:
+            return Client(place, **options)
+        unknown = options.keys() & _OF_CLIENTS
+        if unknown:
+            raise UsageError(
+                f"`{min(unknown)}` is for a server, and `{place}` is a folder",
+                hint="the URL of a server begins with https:// or http://",
+            )
+        return Store(place, **options)
 
     def __repr__(self) -> str:
         return f"Store({str(self._project.root)!r}, online={self._project.config.online!r})"
@@ -408,5 +425,6 @@ def _keep(cache: dict[Any, Any], address: tuple[Any, ...], made: Any) -> None:
 
 
 _CACHED = 256
+_OF_CLIENTS = frozenset({"connections", "headers", "retries", "timeout", "token", "verify"})
 
 __all__ = ["Ack", "Commit", "Dataset", "Plan", "Retrieval", "Store"]

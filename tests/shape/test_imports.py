@@ -45,6 +45,7 @@ DRIVERS: dict[str, tuple[str, ...]] = {
     "granian": ("serve/server.py",),
     "lmdb": ("online/lmdb*.py",),
     "google": ("online/bigtable*.py",),
+    "httpx2": ("client/*.py",),
     "hiredis": ("online/redis*.py",),
     "numba": ("kernels/*.py",),
     "pandas": (),

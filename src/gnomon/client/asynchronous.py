@@ -1,0 +1,119 @@
+"""The asynchronous client: the methods of the blocking one, as coroutines."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import ssl
+from collections.abc import Mapping
+from pathlib import Path
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Self, TypeVar
+
+from gnomon.client import calls
+from gnomon.client.call import Call, Reply
+from gnomon.client.connection import connect, new_request_id
+from gnomon.client.retry import RETRIES, TIMEOUT, Patience, Trial
+from gnomon.errors import UsageError
+from gnomon.flows.answer import OnlineFeatures
+
+if TYPE_CHECKING:
+    import httpx2
+
+T = TypeVar("T")
+
+
+class AsyncClient:
+    """`gn.Client` for asyncio: the same arguments, methods and errors; what waits is awaited.
+
+    It belongs to the event loop that it was first used in. Use it as `async with`, or await `close`.
+    """
+
+    def __init__(
+        self,
+        url: str,
+        *,
+        token: str | None = None,
+        timeout: float = TIMEOUT,
+        retries: int = RETRIES,
+        connections: int = 100,
+        verify: bool | str | Path | ssl.SSLContext = True,
+        headers: Mapping[str, str] | None = None,
+    ) -> None:
+        self._connection = connect(
+            url,
+            token=token,
+            patience=Patience(timeout, retries),
+            connections=connections,
+            verify=verify,
+            headers=headers,
+        )
+        self._client: httpx2.AsyncClient | None = self._open()
+
+    def __repr__(self) -> str:
+        return f"AsyncClient({self._connection.url!r})"
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.close()
+
+    async def close(self) -> None:
+        """Let go of connections. A second call does nothing."""
+        if self._client is not None:
+            client, self._client = self._client, None
+            await client.aclose()
+
+    @property
+    def url(self) -> str:
+        """The server's address."""
+        return self._connection.url
+
+    async def get_online_features(
+        self, features: Any, entities: Any, *, request: Any = None, at: Any = None, full_names: bool = False
+    ) -> OnlineFeatures:
+        """What each feature is worth now, for each entity, in the order asked: as `Store.get_online_features`.
+
+        Raises: what the store raises there; Denied, Unavailable.
+        """
+        return await self._ask(calls.online(features, entities, request, at, full_names))
+
+    async def _ask(self, call: Call[T]) -> T:
+        connection = self._connection
+        trial, request_id = connection.trial(call), new_request_id()
+        while True:
+            seconds = trial.begin()
+            try:
+                reply = await self._send(connection.request(call, seconds, request_id), trial)
+            except connection.httpx.RequestError as error:
+                wait: float | None = connection.after_error(error, trial)
+            else:
+                wait = connection.after_reply(reply, trial)
+                if wait is None:
+                    return call.read(reply)
+            await asyncio.sleep(wait or 0.0)
+
+    async def _send(self, request: Mapping[str, Any], trial: Trial) -> Reply:
+        """Send once. The body is read in pieces, so that one that trickles ends with the call's time too."""
+        async with self._opened().stream(**request) as response:
+            body = bytearray()
+            async for piece in response.aiter_bytes():
+                body += piece
+                trial.check()
+            return self._connection.reply(response, bytes(body))
+
+    def _opened(self) -> httpx2.AsyncClient:
+        if self._client is None:
+            raise UsageError(f"the client of {self.url} is closed", hint="open another one")
+        if self._process != os.getpid():
+            # A fork shares the connections: two processes would read each other's answers.
+            self._client = self._open()
+        return self._client
+
+    def _open(self) -> httpx2.AsyncClient:
+        self._process = os.getpid()
+        made: httpx2.AsyncClient = self._connection.httpx.AsyncClient(**self._connection.options())
+        return made
