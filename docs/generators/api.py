@@ -69,7 +69,7 @@ _RESULTS = (
 def page() -> str:
     names = {name: getattr(gn, name) for name in gn._MODULE_OF}
     aggregates = [thing for thing in names.values() if inspect.getmodule(thing) is functions]
-    shown = {*_DEFINITIONS, *_PARTS, *aggregates, gn.Store, gn.GnomonError}
+    shown = {*_DEFINITIONS, *_PARTS, *aggregates, gn.Store, gn.Client, gn.AsyncClient, gn.GnomonError}
     missing = [name for name, thing in names.items() if thing not in shown]
     if missing:
         raise LookupError(f"public names without a place in the reference: {', '.join(missing)}")
@@ -87,6 +87,9 @@ def page() -> str:
         *(_entry(thing) for thing in aggregates),
         "## Store",
         _entry(gn.Store),
+        "## Clients of a server\n\nHow to use them: [client](../how-to/client.md).",
+        _entry(gn.Client),
+        _entry(gn.AsyncClient),
         "## Results and the registry\n\nWhat the store's methods return.",
         *(_entry(thing, called=False) for thing in _RESULTS),
         "## Parts of definitions\n\nMade by the functions and methods above; rarely called by name.",

@@ -8,6 +8,8 @@ from pathlib import Path
 
 import gnomon as gn
 from gnomon import errors, plugins
+from gnomon.client.call import Reply
+from gnomon.client.problems import raise_problem
 from gnomon.offline.delta import DeltaStore
 from gnomon.offline.places import Folder
 from gnomon.registry.requirements import RevisionIs
@@ -63,6 +65,10 @@ def _data(folder: Path) -> None:
     with _store(folder) as store:
         store.apply([_spending()])
         store.get_historical_features({"customer": [1], "event_timestamp": ["2026-01-03"]}, _WANTED)
+
+
+def _denied(_: Path) -> None:
+    raise_problem(Reply(403, {}, b""), "https://features.example.com")
 
 
 def _horizon(folder: Path) -> None:
@@ -162,6 +168,7 @@ EXAMPLES: dict[str, Callable[[], str]] = {
         (errors.UsageError, _usage),
         (errors.NotFound, _not_found),
         (errors.DataError, _data),
+        (errors.Denied, _denied),
         (errors.HorizonError, _horizon),
         (errors.ComputeError, _compute),
         (errors.Conflict, _conflict),
