@@ -34,6 +34,20 @@ class Inserted(Event):
 
 
 @dataclass(frozen=True, slots=True)
+class Pushed(Event):
+    """Rows of one push or several were committed to a cached group, and are online."""
+
+    group: str
+    pushes: int
+    accepted: int
+    duplicates: int
+    rejected: int
+    late: int
+    """Of the accepted, rows older than the horizon."""
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
 class Retracted(Event):
     """Ids of a source were retracted."""
 

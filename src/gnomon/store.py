@@ -32,6 +32,7 @@ from gnomon.flows.lookup import lookup
 from gnomon.flows.materialize import Report, materialize
 from gnomon.flows.optimize import OptimizeReport, optimize
 from gnomon.flows.project import Project
+from gnomon.flows.push import PushAck, Pushes, pushes_of
 from gnomon.flows.request import Request, resolve_request, served
 from gnomon.flows.retract import Ack, readers_of, retract
 from gnomon.flows.retrieval import Retrieval
@@ -75,6 +76,7 @@ class Store:
         self._project = Project(chosen, clock=clock, author=author)
         self._requests: dict[Any, Request] = {}
         self._compiled: dict[Any, Compiled] = {}
+        self._pushes: dict[str, Pushes] = {}
 
     @staticmethod
     def open(place: str | Path | None = None, **options: Any) -> Store | Client:
@@ -145,6 +147,15 @@ class Store:
         snapshot, registered = self._group(group)
         layout = self._project.layout(snapshot, registered)
         return insert(self._project, registered, layout, frame, deletes)
+
+    def push(self, source: Source | FeatureGroup | str, rows: Any) -> PushAck:
+        """Take rows as they happen, into a cached group: durable, and readable online, when it returns.
+
+        `rows`: a list of dicts, or a frame. A row that does not fit is rejected by its number and the others count; the
+        same push again changes nothing. Rows without a declared known_at are known from their arrival on. Pushes of
+        several threads at once share a commit.
+        """
+        return pushes_of(self._project, self._pushes, source).push(rows)
 
     def retract(self, source: Source | FeatureGroup | str, ids: Any) -> Ack:
         """Let rows have never been, from now on: those of some ids, under every key, for every group that reads the

@@ -70,6 +70,14 @@ class OfflineStore(ABC):
         Raises: NotFound if the table has no such version.
         """
 
+    def added(self, table: str, version: int) -> tuple[Part, ...]:
+        """The parts that a version has and the one before it had not.
+
+        Raises: NotFound if the table has no such version.
+        """
+        before = self.parts(table, version - 1) if version > 0 else ()
+        return tuple(part for part in self.parts(table, version) if part not in before)
+
     @abstractmethod
     def origins(self, table: str, part: Part) -> tuple[Part, ...]:
         """The parts in which the rows of a rewritten part were appended, be they still there or not; none for one that

@@ -159,11 +159,14 @@ def backfill(
         refill = _load_all(job, plan, report)
         step = "catch up"
         with filling(project.root, job.ref):
-            table = _caught_up(job, plan, refill, report)
-            emit(Step("backfill", job.ref, step))
+            published = False
+            while not published:
+                seen = read_document(job.store, job.ref).pushed
+                table = _caught_up(job, plan, refill, report)
+                emit(Step("backfill", job.ref, step))
+                report.seconds = elapsed()
+                published = _publish(job, table, _slowness(plan, report.seconds), seen)
             step = "publish"
-            report.seconds = elapsed()
-            _publish(job, table, _slowness(plan, report.seconds))
     except GnomonError as error:
         if isinstance(error, UsageError):
             raise
@@ -467,16 +470,26 @@ def _slowness(plan: _Plan, seconds: float) -> float | None:
     return math.sqrt(before * seconds / told)
 
 
-def _publish(job: _Job, table: Table, slowness: float | None) -> None:
-    """Name the new table as the one that answers, and drop the others."""
+def _publish(job: _Job, table: Table, slowness: float | None, seen: int) -> bool:
+    """Name the new table as the one that answers, and drop the others. False if rows were pushed into the one that
+    answers since `seen` of them were.
+    """
     whole = replace(table, complete=True)
 
     def change(document: Document) -> Document:
+        if document.pushed != seen:
+            return document
         told = document.slowness if slowness is None else slowness
         return replace(document, live=whole, building=None, refill=None, slowness=told)
 
+    document = read_document(job.store, job.ref)
+    if document.pushed != seen:
+        return False
     tell_published(job.project, job.ref, whole)
-    ensure_table(job.store, read_document(job.store, job.ref), whole.name)
+    ensure_table(job.store, document, whole.name)
     document = change_document(job.store, job.ref, change)
+    if document.live is None or document.live.name != whole.name:
+        return False
     for name in unnamed_tables(job.store, job.ref, document):
         job.store.drop(name)
+    return True

@@ -61,6 +61,8 @@ def still_good(table: Table, layout: Layout, reach: Reach, parts: Sequence[Part]
 
 def held_until(table: Table, parts: Sequence[Part]) -> int:
     """No row with this activation or a later one is in the table; ALWAYS if nothing was loaded."""
+    if table.pushed:
+        return NEVER
     growing = {part.name for part in parts if part.grows}
     # Of a part that grows the end is where its newest row is, which is read again, and is in the table.
     ends = (min(NEVER, one.end + (name in growing)) for name, one in table.parts.items())

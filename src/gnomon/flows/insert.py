@@ -121,7 +121,7 @@ def insert(project: Project, group: FeatureGroup, layout: Layout, frame: Any, de
         pl.all_horizontal(pl.col(c).is_not_null() for c in (*layout.key_names, layout.timestamp))
     ).to_series()
     whole, explicit = fitted.filter(here), given.explicit.filter(here)
-    normal = _evaluated(whole, layout)
+    normal = evaluated(whole, layout)
     _check_ids(layout, normal[ID] if layout.event_id is not None else None)
     # Without an id the content and its ordinal in this insert are the identity; with one, the content tells
     # versions.
@@ -130,7 +130,7 @@ def insert(project: Project, group: FeatureGroup, layout: Layout, frame: Any, de
     stamped = whole.with_columns(
         pl.Series(HASHES[0], h1.view(np.int64)), pl.Series(HASHES[1], h2.view(np.int64))
     )
-    identity = _identity(layout, normal.with_columns(stamped.select(HASHES)))
+    identity = identities(layout, normal.with_columns(stamped.select(HASHES)))
     gone = _named(group, layout, given.deletes)
     explicit |= _among(identity["row"], gone.normal["row"])
     gone, ignored = gone.without(identity["row"]), ignored + gone.ignored
@@ -216,7 +216,7 @@ class _Named:
     raw: pl.DataFrame
     """The columns that name them, and the time where it is given."""
     normal: pl.DataFrame
-    """`row`, as in `_identity`; `declared`: the known_at given for the delete; `id`."""
+    """`row`, as in `identities`; `declared`: the known_at given for the delete; `id`."""
     ignored: Ignored
 
     def without(self, rows: pl.Series) -> _Named:
@@ -314,7 +314,7 @@ def _cast(name: str, found: DType, dtype: DType) -> pl.Expr:
     return column.cast(dtype)
 
 
-def _evaluated(rows: pl.DataFrame, layout: Layout) -> pl.DataFrame:
+def evaluated(rows: pl.DataFrame, layout: Layout) -> pl.DataFrame:
     """The rows in normal form. Raises: DataError naming a feature that cannot be computed from them."""
     try:
         return collect_rows(normalise(rows.lazy(), layout, with_content=True), layout.ref)
@@ -333,7 +333,7 @@ def _check_ids(layout: Layout, ids: pl.Series | None) -> None:
         )
 
 
-def _identity(layout: Layout, normal: pl.DataFrame) -> pl.DataFrame:
+def identities(layout: Layout, normal: pl.DataFrame) -> pl.DataFrame:
     """By row of a normal frame with hashes: `content` (what makes it the same), `row` (what its versions have in
     common) and `known` (its known_at).
     """
@@ -349,7 +349,7 @@ def _identity(layout: Layout, normal: pl.DataFrame) -> pl.DataFrame:
 def _held(
     project: Project, group: FeatureGroup, layout: Layout, normal: pl.DataFrame, gone: _Named
 ) -> pl.DataFrame:
-    """What the table holds that the new rows and deletes could meet: the columns of `_identity`, and `dead` (whether
+    """What the table holds that the new rows and deletes could meet: the columns of `identities`, and `dead` (whether
     it is a marker) and `time` (the raw event time).
     """
     reader = TableReader(project.offline, group)
@@ -370,7 +370,7 @@ def _held(
     retractions = read_retractions(project.offline, group, layout)
     rows = retracted(layout, held.filter(near).collect(), retractions)
     dead = rows[DEAD] != ALIVE if DEAD in rows.columns else pl.repeat(False, len(rows), eager=True)
-    return _identity(layout, rows).with_columns(dead.alias("dead"), rows["time"])
+    return identities(layout, rows).with_columns(dead.alias("dead"), rows["time"])
 
 
 def _check_conflicts(layout: Layout, new: pl.DataFrame, held: pl.DataFrame, normal: pl.DataFrame) -> None:

@@ -244,6 +244,28 @@ def load_whole(
     return len(found)
 
 
+def load_rows(
+    store: OnlineStore,
+    layout: Layout,
+    table: Table,
+    frame: pl.DataFrame,
+    hashes: Hashes,
+    parts: Sequence[Part],
+    journal: Journal,
+) -> LoadedPiece:
+    """Bring rows that are at hand into a table that answers.
+
+    frame: in normal form, with inputs; hashes: of its rows; parts: those that hold these rows and no others.
+    """
+    known = known_times(layout, frame, columns.words(frame[TIME]))
+    keys, rows = _flat(layout, frame, known, hashes, np.arange(len(frame)))
+    loaded = LoadedPiece(rows=len(frame))
+    told = {part.name: Carried(part.etag) for part in parts}
+    with journal.writing(layout.ref, table.identity, told, retracted=table.retracted) as written:
+        _write(store, layout, table, keys, rows, loaded, written, quiet=True)
+    return loaded
+
+
 def load_markers(
     store: OnlineStore, layout: Layout, table: Table, made: pl.DataFrame, commits: int, journal: Journal
 ) -> int:

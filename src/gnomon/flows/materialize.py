@@ -41,12 +41,14 @@ from gnomon.flows.load import LoadedPiece, Piece, load
 from gnomon.flows.markup import preformatted
 from gnomon.flows.moved import follow, in_origins
 from gnomon.flows.online import (
+    Document,
     Loaded,
     Table,
     change_document,
     ensure_table,
     filling,
     keys_of,
+    not_behind,
     reach_of,
     read_document,
     replace_table,
@@ -175,31 +177,34 @@ def _group(
     store, step = project.online, "choose"
     try:
         reader = project.reader(group, layout)
-        table, pieces = _choose(project, group, layout, reader, start, end)
-        table = adopted(project, layout, reader, table)
-        report.rebuilt = _is_rebuild(store, layout.ref, table)
-        emit(Step("materialize", group.ref, step))
-        step = "horizon"
-        retractions = read_retractions(project.offline, group, layout)
-        if not table.parts:
-            table = replace(table, retracted=retractions.commits)  # each part is loaded without them
-        table = _raise_horizon(project, layout, reader, table, pieces)
-        emit(Step("materialize", group.ref, step))
-        step = "load"
-        for i, piece in enumerate(pieces):
-            loaded = load(project, layout, reader, table, piece, retractions=retractions)
-            _count(report, loaded)
-            table = _note_part(store, layout, table, piece, loaded.newest_known)
-            done = i + 1
-            emit(Step("materialize", group.ref, f"{step} {i + 1}/{len(pieces)}"))
-            emit(Progress("materialize", group.ref, i + 1, len(pieces), "parts"))
-        if table.retracted < retractions.commits:
-            step = "retract"
-            table, keys = take_out(project, layout, reader, table, retractions)
-            report.retracted = keys
+        published = False
+        while not published:
+            step, seen = "choose", read_document(store, layout.ref).pushed
+            table, pieces = _choose(project, group, layout, reader, start, end)
+            table = adopted(project, layout, reader, table)
+            report.rebuilt = _is_rebuild(store, layout.ref, table)
             emit(Step("materialize", group.ref, step))
-        step = "publish"
-        _publish(project, layout, in_origins(table, reader, reader.parts()))
+            step = "horizon"
+            retractions = read_retractions(project.offline, group, layout)
+            if not table.parts:
+                table = replace(table, retracted=retractions.commits)  # each part is loaded without them
+            table = _raise_horizon(project, layout, reader, table, pieces)
+            emit(Step("materialize", group.ref, step))
+            step = "load"
+            for i, piece in enumerate(pieces):
+                loaded = load(project, layout, reader, table, piece, retractions=retractions)
+                _count(report, loaded)
+                table = _note_part(store, layout, table, piece, loaded.newest_known)
+                done += 1
+                emit(Step("materialize", group.ref, f"{step} {i + 1}/{len(pieces)}"))
+                emit(Progress("materialize", group.ref, i + 1, len(pieces), "parts"))
+            if table.retracted < retractions.commits:
+                step = "retract"
+                table, keys = take_out(project, layout, reader, table, retractions)
+                report.retracted = keys
+                emit(Step("materialize", group.ref, step))
+            step = "publish"
+            published = _publish(project, layout, in_origins(table, reader, reader.parts()), seen)
         emit(Step("materialize", group.ref, step))
     except GnomonError as error:
         raise Stopped(
@@ -259,7 +264,8 @@ def _choose(
     )
     change_document(store, layout.ref, lambda d: replace(d, generation=generation, building=table))
     settle(store, layout.ref)
-    return table, list(missing(table, parts, end))
+    # Looked for once more: from now on whoever pushes rows sees that a table is made, and tells of them.
+    return table, list(missing(table, reader.parts() if layout.cached else parts, end))
 
 
 def _is_rebuild(store: OnlineStore, ref: str, table: Table) -> bool:
@@ -288,14 +294,29 @@ def _note_part(store: OnlineStore, layout: Layout, table: Table, piece: Piece, n
     return replace_table(store, layout.ref, replace(table, parts=parts))
 
 
-def _publish(project: Project, layout: Layout, table: Table) -> None:
+def _publish(project: Project, layout: Layout, table: Table, seen: int) -> bool:
+    """Let the table answer. False if rows were pushed into the one that answers since `seen` of them were: what takes
+    its place must have them.
+    """
     store = project.online
     whole = replace(table, complete=True)
     document = read_document(store, layout.ref)
+    if document.building is not None and document.pushed != seen:
+        return False
     if document.live is None or document.live.identity != whole.identity:
         tell_published(project, layout.ref, whole)
     if document.live != whole or document.building is not None:
         ensure_table(store, document, whole.name)
-        document = change_document(store, layout.ref, lambda d: replace(d, live=whole, building=None))
+
+        def change(document: Document) -> Document:
+            stays = document.live is not None and document.live.name == whole.name
+            if not stays and document.pushed != seen:
+                return document
+            return replace(document, live=not_behind(whole, document.live), building=None)
+
+        document = change_document(store, layout.ref, change)
+    if document.live is None or document.live.name != whole.name:
+        return False
     for name in unnamed_tables(store, layout.ref, document):
         store.drop(name)
+    return True

@@ -76,6 +76,8 @@ class Table(msgspec.Struct, frozen=True):
     identity: str = ""
     """What the journal calls it: no other table has it, be the online store lost and made anew. Empty: of a release
     that kept no journal."""
+    pushed: bool = False
+    """Whether rows were pushed into it, which `parts` does not tell of."""
 
 
 class Refill(msgspec.Struct, frozen=True):
@@ -108,6 +110,9 @@ class Document(msgspec.Struct, frozen=True):
     """A table that a backfill fills to take its place, while others go on filling the live one."""
     slowness: float | None = None
     """How many times longer backfills take than a sample tells."""
+    pushed: int = 0
+    """Counts the commits that were brought into the live table while another was being made: whoever makes it looks
+    for them before it is published."""
     epoch: int = -1
     """The store's epoch when the document was written: it turns right after, unless the writer is killed."""
 
@@ -150,11 +155,23 @@ def replace_table(store: OnlineStore, ref: str, table: Table) -> Table:
 
     def change(document: Document) -> Document:
         if document.live is not None and document.live.name == table.name:
-            return msgspec.structs.replace(document, live=table)
+            return msgspec.structs.replace(document, live=not_behind(table, document.live))
         return msgspec.structs.replace(document, building=table)
 
     change_document(store, ref, change)
     return table
+
+
+def not_behind(table: Table, live: Table | None) -> Table:
+    """The table with what pushes have made of it meanwhile: what was let go by its horizon is gone."""
+    if live is None or live.name != table.name:
+        return table
+    return msgspec.structs.replace(
+        table,
+        watermark=max(table.watermark, live.watermark),
+        horizon=max(table.horizon, live.horizon),
+        pushed=table.pushed or live.pushed,
+    )
 
 
 def settle(store: OnlineStore, ref: str) -> Document:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -22,7 +23,7 @@ from gnomon.abc.offline import NO_TABLE, Committed, OfflineStore
 from gnomon.abc.source import Part
 from gnomon.errors import Conflict, Gone, NotFound, Unavailable, UsageError, counted
 from gnomon.offline import rewrite
-from gnomon.offline.places import Folder, Place
+from gnomon.offline.places import LOG, Folder, Place
 from gnomon.offline.storable import restore, storable, store
 from gnomon.types import DType, as_dtype
 
@@ -105,6 +106,21 @@ class DeltaStore(OfflineStore):
             sorted(
                 Part(self.place.file(table, path), path, -1 if rows is None else rows, size)
                 for path, rows, size in files
+            )
+        )
+
+    def added(self, table: str, version: int) -> tuple[Part, ...]:
+        # A commit's own file tells it, however many the table has.
+        with self._reaching(table, "read"):
+            text = self.place.read(f"{self._named(table)}/{LOG}/{version:020d}.json")
+        if text is None:
+            return super().added(table, version)
+        told = (json.loads(line).get("add") for line in text.splitlines() if line)
+        return tuple(
+            sorted(
+                Part(self.place.file(table, add["path"]), add["path"], _records(add), add["size"])
+                for add in told
+                if add is not None
             )
         )
 
@@ -369,6 +385,11 @@ class DeltaStore(OfflineStore):
             at=self.place.uri(table).rstrip("/"),
             hint=hint or self.place.hint,
         ) from None
+
+
+def _records(add: Mapping[str, Any]) -> int:
+    """How many rows an added file has; -1 if its statistics do not tell."""
+    return int(json.loads(add.get("stats") or "{}").get("numRecords", -1))
 
 
 def _types(opened: DeltaTable) -> dict[str, DType]:
