@@ -9,15 +9,20 @@ ARGS    ?=
 BIN  := $(VENV)/bin
 DEMO := $(VENV)/.installed-demo
 ALL  := $(VENV)/.installed-all
+
+# The real Feast, whose dependencies and ours do not go together: a minute, and 600 MB.
+FEAST_VENV ?= .venv-feast
+FEAST      := $(FEAST_VENV)/.installed
 PIP  := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 
 CANDIDATES := $(or $(PYTHON),python3 python3.13 python3.12 python3.11)
 
-.PHONY: help demo test bench lint types format clean
+.PHONY: help demo test feast bench lint types format clean
 
 help:
 	@echo "make demo    features, a training set, a model and online answers from real flights"
 	@echo "make test    all tests; one file: make test ARGS=tests/test_time.py"
+	@echo "make feast   the real Feast in $(FEAST_VENV), for the tests that ask by its client; make test makes it too"
 	@echo "make bench   measure against hand-written peers; options in ARGS"
 	@echo "make lint    style, types and the direction of imports"
 	@echo "make types   types alone"
@@ -27,8 +32,10 @@ help:
 demo: $(DEMO)
 	$(BIN)/gnomon demo $(ARGS)
 
-test: $(ALL)
-	$(BIN)/python -m pytest -n $(WORKERS) $(ARGS)
+test: $(ALL) $(FEAST)
+	GNOMON_FEAST_VENV=$(abspath $(FEAST_VENV)) $(BIN)/python -m pytest -n $(WORKERS) $(ARGS)
+
+feast: $(FEAST)
 
 bench: $(ALL)
 	$(BIN)/python -m bench $(ARGS)
@@ -47,7 +54,7 @@ format: $(ALL)
 
 clean:
 	rm -rf build dist .import_linter_cache .mypy_cache .pytest_cache .ruff_cache .hypothesis bench/.data
-	find . -path './$(VENV)' -prune -o -name __pycache__ -type d -prune -exec rm -rf {} +
+	find . -path './$(VENV)' -prune -o -path './$(FEAST_VENV)' -prune -o -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # Only what a first look needs, so that it comes soon.
 $(DEMO): pyproject.toml constraints.txt | $(BIN)/python
@@ -56,6 +63,11 @@ $(DEMO): pyproject.toml constraints.txt | $(BIN)/python
 
 $(ALL): pyproject.toml constraints.txt | $(BIN)/python
 	$(PIP) --editable '.[all,test,bench,dev]'
+	@touch $@
+
+$(FEAST): tests/feast/constraints.txt | $(BIN)/python
+	$(BIN)/python -m venv $(FEAST_VENV)
+	$(FEAST_VENV)/bin/python -m pip install --quiet --disable-pip-version-check --constraint $< feast
 	@touch $@
 
 $(BIN)/python:

@@ -30,3 +30,9 @@ def test_every_reference_leads_somewhere(document):
 def test_ids_of_operations_differ(document):
     ids = [told["operationId"] for methods in document["paths"].values() for told in methods.values()]
     assert len(ids) == len(set(ids))
+
+
+def test_error_that_may_come_in_another_form_is_described_in_both(document):
+    told = document["paths"]["/get-online-features"]["post"]["responses"]["404"]["content"]
+    assert told["application/json"]["schema"] == {"type": "string"}
+    assert "application/problem+json" in told

@@ -92,12 +92,14 @@ class ContractReport:
         return "\n".join([f"{head}: {broken} at revision {self.revision}", *map(str, self.breaches)])
 
 
-def check_contract(project: Project, contract: Contract, *, stale: bool = True) -> ContractReport:
-    """Compare a contract with the newest revision, and, if `stale`, the age of its groups' rows with what it promises.
+def check_contract(
+    project: Project, contract: Contract, *, snapshot: Snapshot | None = None, stale: bool = True
+) -> ContractReport:
+    """Compare a contract with a revision (the newest), and, if `stale`, the age of its groups' rows with its promise.
 
     More outputs than it names break nothing. Raises: what reading the registry, or the online store, raises.
     """
-    snapshot = project.registry.snapshot()
+    snapshot = project.registry.snapshot() if snapshot is None else snapshot
     found = list(differences(contract, _current(project, snapshot, contract)))
     if found:
         found = list(_blamed(project, snapshot, contract, found))

@@ -24,7 +24,7 @@ from gnomon.serve.log import Line
 from gnomon.serve.openapi import Operation
 from gnomon.serve.problems import Refused
 from gnomon.serve.reply import Reply
-from gnomon.serve.routes import docs, health, online
+from gnomon.serve.routes import docs, feast, health, online
 from gnomon.serve.served import Served
 from gnomon.time import show, stopwatch, system_clock
 
@@ -45,7 +45,7 @@ class App:
 
     def __init__(self, served: Served) -> None:
         self.served = served
-        self.operations = [*online.routes(served), *health.routes(served)]
+        self.operations = [*online.routes(served), *health.routes(served), *feast.routes(served)]
         self.operations += docs.routes(self.operations)
         self._router = Router([self._route(one) for one in self.operations])
         self._prefix = secrets.token_hex(6)

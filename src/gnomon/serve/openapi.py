@@ -66,6 +66,8 @@ class Operation:
     status: int = 200
     refusals: tuple[int, ...] = ()
     """Statuses of problems that are this operation's own, besides those that every one may have."""
+    also: tuple[tuple[int, Any], ...] = ()
+    """Statuses of errors that may also come as JSON of a type, where clients expect another form than a problem."""
 
 
 def document(operations: Iterable[Operation], *, version: str) -> dict[str, Any]:
@@ -75,6 +77,7 @@ def document(operations: Iterable[Operation], *, version: str) -> dict[str, Any]
     for one in operations:
         types.update({kind: None for kind in (one.body, one.answer) if kind is not None})
         types.update({given.type: None for given in one.parameters})
+        types.update({kind: None for _, kind in one.also})
     schemas, components = msgspec.json.schema_components(types, ref_template=_REFERENCE)
     schema_of = dict(zip(types, schemas, strict=True))
     paths: dict[str, dict[str, Any]] = {}
@@ -151,10 +154,14 @@ def _responses(one: Operation, schema_of: Mapping[Any, Any]) -> dict[str, Any]:
         refusals |= {400, 404, 408, 413, 415, 422, 504}
     if one.action is not None:
         refusals |= {401, 403, 429}
-    problem = {"content": {problems.MEDIA: {"schema": schema_of[problems.Problem]}}}
+    problem = {problems.MEDIA: {"schema": schema_of[problems.Problem]}}
+    also = {status: {JSON: {"schema": schema_of[kind]}} for status, kind in one.also}
     return {
         str(one.status): {"description": "The answer", "content": content},
-        **{str(status): {"description": _WHY[status], **problem} for status in sorted(refusals)},
+        **{
+            str(status): {"description": _WHY[status], "content": {**problem, **also.get(status, {})}}
+            for status in sorted(refusals | also.keys())
+        },
     }
 
 
