@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import math
-from datetime import UTC, date, datetime, time, timedelta
+from datetime import date, datetime, time, timedelta
 from decimal import Decimal
+from zoneinfo import ZoneInfo
 
 import msgspec
 import polars as pl
@@ -27,7 +28,16 @@ CASES = [
     (pl.Float64(), math.nan, "NaN"),
     (pl.Decimal(38, 2), Decimal("12.50"), "12.50"),
     (pl.Decimal(38, 10), Decimal("0E-10"), "0.0000000000"),
-    (pl.Datetime("us", "UTC"), datetime(2026, 1, 31, 12, 0, 0, 1, UTC), "2026-01-31T12:00:00.000001Z"),
+    (
+        pl.Datetime("us", "UTC"),
+        datetime(2026, 1, 31, 12, 0, 0, 1, ZoneInfo("UTC")),
+        "2026-01-31T12:00:00.000001Z",
+    ),
+    (
+        pl.Datetime("us", "America/New_York"),
+        datetime(2026, 1, 31, 12, 0, tzinfo=ZoneInfo("America/New_York")),
+        "2026-01-31T17:00:00.000000Z",
+    ),
     (pl.Datetime("us"), datetime.min, "0001-01-01T00:00:00.000000Z"),
     (pl.Date(), date(2026, 1, 31), "2026-01-31"),
     (pl.Time(), time(1, 2, 3), "01:02:03.000000"),
@@ -59,6 +69,7 @@ def test_value_stands_in_json_as_documented_and_comes_back(dtype, value, want):
     ("dtype", "text", "says"),
     [
         (pl.Datetime("us", "UTC"), "soon", "2026-01-31"),
+        (pl.Datetime("us", "America/New_York"), "0001-01-01T00:00:00Z", "outside the years 1 to 9999"),
         (pl.Datetime("us", "UTC"), "2026-01-31T12:00:00.0000001Z", "to the microsecond"),
         (pl.Date(), "2026-02-30", "day"),
         (pl.Decimal(38, 2), "much", "as text"),

@@ -22,6 +22,7 @@ from collections.abc import Callable
 from datetime import date, datetime, time, timedelta
 from decimal import Decimal, InvalidOperation
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import polars as pl
 
@@ -109,8 +110,8 @@ def reader(dtype: DType) -> Convert | None:
     if isinstance(dtype, pl.Decimal):
         return _of_text(_decimal)
     if isinstance(dtype, pl.Datetime):
-        aware = dtype.time_zone is not None
-        return _of_text(lambda text: _time(text, aware))
+        zone = None if dtype.time_zone is None else ZoneInfo(dtype.time_zone)
+        return _of_text(lambda text: _time(text, zone))
     if isinstance(dtype, pl.Date):
         return _of_text(date.fromisoformat)
     if isinstance(dtype, pl.Time):
@@ -162,14 +163,20 @@ def _decimal(text: str) -> Decimal:
         raise ValueError('write a decimal as text: "12.50"') from None
 
 
-def _time(text: str, aware: bool) -> datetime:
+def _time(text: str, zone: ZoneInfo | None) -> datetime:
+    """The time of a text, in the zone that Polars gives it in."""
     try:
         found = to_datetime(instant(text))
     except UsageError as error:
         raise ValueError(error.hint or error.what) from None
     if _FINER.search(text):
         raise ValueError("times are kept to the microsecond")
-    return found if aware else found.replace(tzinfo=None)
+    if zone is None:
+        return found.replace(tzinfo=None)
+    try:
+        return found.astimezone(zone)
+    except OverflowError:
+        raise ValueError(f"in {zone.key} this lies outside the years 1 to 9999") from None
 
 
 def _duration(value: Any) -> Any:

@@ -11,9 +11,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from gnomon import interchange as values
 from gnomon.errors import DataError, GnomonError
 from gnomon.registry.snapshot import Snapshot
-from gnomon.serve import values
 from gnomon.store import Store
 from gnomon.types import DType
 

@@ -1,6 +1,6 @@
 """Wire: requests and answers as they stand in JSON. They are decoded strictly: an unknown field is an error.
 
-How a value of a feature, a key or a request stands in JSON is said in `gnomon.serve.values`.
+How a value of a feature, a key or a request stands in JSON is said in `gnomon.interchange`.
 """
 
 from __future__ import annotations

@@ -72,7 +72,6 @@ def test_arrow_has_the_types_of_the_store(url, store):
         ({"entities": [{"customer": None}]}, 422, "is null in row 0"),
         ({"entities": [{"customer": "c07"}, {}]}, 422, "entity row 1"),
         ({"entities": {"customer": ["a"], "other": ["a", "b"]}}, 422, "differ in length"),
-        ({"entities": []}, 422, "no entities"),
         ({"entities": 5}, 422, "$.entities"),
         ({"request": None}, 422, "needs the request value `basket`"),
         ({"request": {"basket": "dear"}}, 422, "`basket` of row 0 is 'dear'"),
@@ -95,3 +94,22 @@ def test_broken_json_is_told_with_its_position(url):
     got = ask(url, PATH, b'{"service": "shop_model", "entities": [{]}')
     assert got.status == 400
     assert "byte 40" in got.json["detail"]
+
+
+@pytest.mark.parametrize("nobody", [[], {"customer": []}])
+def test_nobody_asked_nothing_answered(url, nobody):
+    got = ask(url, PATH, BASE | {"entities": nobody})
+    assert (got.status, got.json["rows"]) == (200, [])
+
+
+def test_arrow_tells_statuses_event_times_and_errors_beside_the_features(url, store):
+    want = store.get_online_features("shop_model", ROWS, request={"basket": 60.0}, at=AT)
+    body = BASE | {"include": ["statuses", "event_times", "errors"]}
+    got = ask(url, PATH, body, headers={"accept": "application/vnd.apache.arrow.stream"})
+    frame = pl.read_ipc_stream(io.BytesIO(got.body))
+    assert frame.columns[: len(want.names)] == list(want.names)
+    beside = [f"{name}__{what}" for name in want.names for what in ("status", "event_time", "error")]
+    assert frame.columns[len(want.names) :] == beside
+    first = want.names[0]
+    assert frame[f"{first}__status"].to_list() == [row[0] for row in want.statuses]
+    assert frame[f"{first}__event_time"].to_list() == [row[0] for row in want.event_times]

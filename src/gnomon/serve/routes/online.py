@@ -14,9 +14,10 @@ import polars as pl
 from starlette.requests import Request
 from starlette.responses import Response
 
-from gnomon.errors import DataError, UsageError
+from gnomon import interchange as values
+from gnomon.errors import UsageError
 from gnomon.flows.answer import OnlineFeatures
-from gnomon.serve import problems, values, wire
+from gnomon.serve import problems, wire
 from gnomon.serve.access import Principal
 from gnomon.serve.openapi import ARROW, JSON, Operation
 from gnomon.serve.questions import Question, count, read_entities, read_request
@@ -116,8 +117,6 @@ def _wants_arrow(accept: bytes | None) -> bool:
 
 def _ask(served: Served, question: Question, asked: wire.OnlineRequest, n: int, as_arrow: bool) -> Reply:
     entities = read_entities(question, asked.entities)
-    if not n and isinstance(entities, list):
-        raise DataError("no entities are asked about", at="$.entities", hint='such as [{"user": 1}]')
     found = served.store.get_online_features(
         question.features,
         entities,
@@ -162,16 +161,35 @@ def _event_times(found: OnlineFeatures) -> list[list[str | None]]:
 
 
 def _arrow(found: OnlineFeatures, include: list[wire.Include]) -> Reply:
-    """The answer as an Arrow stream: statuses and event times as columns beside each feature."""
+    """The answer as an Arrow stream: the features, and after them what is told of each."""
     frame = found.to_polars()
-    beside: list[pl.Series] = []
-    for i, name in enumerate(found.names):
-        if "statuses" in include:
-            beside.append(pl.Series(f"{name}__status", [row[i] for row in found.statuses], pl.String))
-        if "event_times" in include:
-            times = [row[i] for row in found.event_times]
-            beside.append(pl.Series(f"{name}__event_time", times, pl.Datetime("us", "UTC")))
     into = io.BytesIO()
-    frame.with_columns(beside).write_ipc_stream(into, compat_level=pl.CompatLevel.oldest())
+    frame.hstack(_beside(found, include)).write_ipc_stream(into, compat_level=pl.CompatLevel.oldest())
     told = (("gnomon-at", show(found.at)), ("gnomon-revision", str(found.revision)))
     return Reply(into.getvalue(), ARROW, headers=told)
+
+
+def _beside(found: OnlineFeatures, include: list[wire.Include]) -> list[pl.Series]:
+    """Columns of statuses, event times and errors, of one feature after another.
+
+    Raises: UsageError if a feature has the name of such a column.
+    """
+    made: list[pl.Series] = []
+    for i, name in enumerate(found.names):
+        if "statuses" in include:
+            made.append(pl.Series(f"{name}__status", [row[i] for row in found.statuses], pl.String))
+        if "event_times" in include:
+            times = [row[i] for row in found.event_times]
+            made.append(pl.Series(f"{name}__event_time", times, pl.Datetime("us", "UTC")))
+        if "errors" in include:
+            whys = [found.errors.get((row, name)) for row in range(len(found))] if found.errors else None
+            made.append(pl.Series(f"{name}__error", whys or [None] * len(found), pl.String))
+    taken = set(found.names)
+    for column in made:
+        if column.name in taken:
+            raise UsageError(
+                f"`{column.name}` is a feature too, and would stand twice in the answer",
+                at="$.include",
+                hint="ask with full_names, or for JSON",
+            )
+    return made
