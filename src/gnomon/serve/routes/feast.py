@@ -21,10 +21,11 @@ import polars as pl
 from starlette.requests import Request
 from starlette.responses import Response
 
+from gnomon import interchange as values
 from gnomon.errors import DataError, NotFound, UsageError
 from gnomon.flows.answer import OnlineFeatures
 from gnomon.flows.inputs import Inputs
-from gnomon.serve import problems, values, wire
+from gnomon.serve import problems, wire
 from gnomon.serve.openapi import JSON, Operation
 from gnomon.serve.routes.health import health
 from gnomon.serve.served import Served
