@@ -34,11 +34,11 @@ from gnomon.flows.lookup import lookup
 from gnomon.flows.materialize import Report, materialize
 from gnomon.flows.optimize import OptimizeReport, optimize
 from gnomon.flows.project import Project
-from gnomon.flows.push import PushAck, Pushes, pushes_of
 from gnomon.flows.proof.answers import show_answers
 from gnomon.flows.proof.opened import Proof
 from gnomon.flows.proof.report import ConsistencyReport
 from gnomon.flows.proof.requests import regenerated
+from gnomon.flows.push import PushAck, Pushes, pushes_of
 from gnomon.flows.request import Request, resolve_request, served
 from gnomon.flows.retract import Ack, readers_of, retract
 from gnomon.flows.retrieval import Retrieval

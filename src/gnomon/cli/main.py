@@ -11,8 +11,7 @@ import typer
 from typer.main import get_command
 
 import gnomon as gn
-from gnomon.cli import access, answers, begin, contracts, definitions, keep, registry, rows, serving
-from gnomon.cli import answers, begin, contracts, definitions, keep, proof, registry, rows
+from gnomon.cli import access, answers, begin, contracts, definitions, keep, proof, registry, rows, serving
 from gnomon.cli.failures import DONE, INTERRUPTED, prepare_streams, report
 from gnomon.cli.output import BROKEN_PIPE, flush, silence, write
 
