@@ -33,6 +33,7 @@ _DEFINITIONS = (
     gn.Source,
     gn.FileSource,
     gn.SQLSource,
+    gn.ExternalSource,
     gn.FeatureGroup,
     gn.Feature,
     gn.label,

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from gnomon.define.aggregate import Aggregate as Aggregate
     from gnomon.define.aggregate import Window as Window
     from gnomon.define.entity import Entity as Entity
+    from gnomon.define.external import ExternalSource as ExternalSource
     from gnomon.define.feature import Feature as Feature
     from gnomon.define.functions import (
         all as all,
@@ -118,6 +119,7 @@ _HOME = {
     "gnomon.client.blocking": "Client",
     "gnomon.define.aggregate": "Aggregate Window",
     "gnomon.define.entity": "Entity",
+    "gnomon.define.external": "ExternalSource",
     "gnomon.define.feature": "Feature",
     "gnomon.define.functions": (
         "all any approx_n_distinct approx_quantile count decayed_sum first first_k histogram last last_k max mean "

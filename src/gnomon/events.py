@@ -104,6 +104,26 @@ class Backfilled(Event):
     seconds: float
 
 
+@dataclass(frozen=True, slots=True)
+class Asked(Event):
+    """An external source was asked, or not, for it kept failing."""
+
+    source: str
+    keys: int
+    seconds: float
+    failure: str = ""
+    """Why there is no answer."""
+
+
+@dataclass(frozen=True, slots=True)
+class AnswersKept(Event):
+    """Answers of an external source became rows of a group, or could not."""
+
+    group: str
+    rows: int
+    dropped: int = 0
+
+
 Listener = Callable[[Event], None]
 _listeners: dict[object, Listener] = {}
 """By what `listen` made for each: one listener may listen twice, and end each of it by itself."""

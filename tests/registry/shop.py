@@ -142,4 +142,6 @@ def changed(definition: Any, **changes: Any) -> Any:
     arguments = own_fields(definition)
     if isinstance(definition, gn.FeatureGroup):
         arguments["entity"] = arguments.pop("entities")
+        if (external := arguments.pop("external")) is not None:
+            arguments |= {"source": external, "timestamp": None}
     return type(definition)(**arguments | changes)

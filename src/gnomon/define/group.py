@@ -10,6 +10,7 @@ from typing import Any, Literal, Never, TypedDict, Unpack
 from gnomon.define.aggregate import Aggregate
 from gnomon.define.base import Definition, Problems, complain, hashed_once, pairs, put, tags_of, version_of
 from gnomon.define.entity import Entity
+from gnomon.define.external import ExternalSource
 from gnomon.define.feature import Feature
 from gnomon.define.label import MATURE, Label
 from gnomon.define.source import Source
@@ -35,7 +36,7 @@ def _refuse(argument: str, problems: Problems) -> None:
             hint="it comes with a later one: see `Not here yet` in the README",
         )
         return
-    known = [*(field.name for field in fields(FeatureGroup) if field.name != "entities"), "entity"]
+    known = [*(f.name for f in fields(FeatureGroup) if f.name not in ("entities", "external")), "entity"]
     close = nearest(argument, known)
     problems.add(
         f"a group has no argument `{argument}`",
@@ -52,7 +53,8 @@ class FeatureGroup(Definition):
     windows, and labels, which look forward. Without `source` the group is *cached*: the store keeps its rows,
     written by `insert`; it then declares `timestamp`, `known_at`, `event_id`, `lag` itself, and in `schema` the
     columns that only aggregates or expressions use. With a source, `schema` tells types that its values do not
-    tell: of columns without a value, of a source without rows, of text that looks like numbers.
+    tell: of columns without a value, of a source without rows, of text that looks like numbers. With a
+    `gn.ExternalSource` a state group is asked of that service online, and keeps the answers as its rows.
 
     Raises: DefinitionError with all problems at once.
     """
@@ -70,6 +72,8 @@ class FeatureGroup(Definition):
     known_at: str | None = None
     event_id: str | None = None
     lag: int = 0
+    external: ExternalSource | None = None
+    """The service that is asked in the place of an online table; what it says becomes the rows of the group."""
     schema: tuple[tuple[str, Any], ...] = ()
     online: bool = True
     description: str = ""
@@ -84,7 +88,7 @@ class FeatureGroup(Definition):
         *,
         entity: Entity | Sequence[Entity] = (),
         features: Sequence[Feature | Aggregate | Label],
-        source: Source | None = None,
+        source: Source | ExternalSource | None = None,
         version: int = 1,
         max_age: str | timedelta | int | None = None,
         settling_delay: str | timedelta | int = 0,
@@ -116,6 +120,12 @@ class FeatureGroup(Definition):
             lengths[field] = None if value is None else problems.attempt(duration, value, at=field)
             if (lengths[field] or 0) < 0:
                 problems.add(f"`{field}` cannot be negative", at=field)
+        external = None
+        if isinstance(source, ExternalSource):
+            if timestamp is not None:
+                problems.add(f"`timestamp` belongs to the source `{source.name}`", at="timestamp")
+            external, timestamp = source, source.timestamp
+            schema = dict(external.schema) | dict(pairs(schema, "schema", problems))
         types = [
             (column, problems.attempt(as_dtype, dtype, at=f"schema[{column}]"))
             for column, dtype in pairs(schema, "schema", problems)
@@ -125,7 +135,8 @@ class FeatureGroup(Definition):
             name=name,
             entities=tuple(entity) if isinstance(entity, list | tuple) else (entity,),
             features=(features,) if isinstance(features, Declared) else tuple(features),
-            source=source,
+            source=None if external is not None else source,
+            external=external,
             version=version,
             max_age=lengths["max_age"],
             settling_delay=lengths["settling_delay"] or 0,
@@ -134,7 +145,7 @@ class FeatureGroup(Definition):
             event_id=event_id,
             lag=lengths["lag"] or 0,
             schema=tuple(types),
-            online=bool(online) and not _is_labels(features),
+            online=bool(online) and external is None and not _is_labels(features),
             description=description,
             owner=owner,
             tags=tags_of(tags, problems),
@@ -158,7 +169,7 @@ class FeatureGroup(Definition):
             problems.add(
                 f"`{self.source!r}` is not a Source",
                 at="source",
-                hint="use a gn.FileSource or gn.SQLSource",
+                hint="use a gn.FileSource, gn.SQLSource or gn.ExternalSource",
             )
         if problems.found:
             return
@@ -188,6 +199,8 @@ class FeatureGroup(Definition):
             for field in ("timestamp", "known_at", "event_id", "lag"):
                 if getattr(self, field):
                     problems.add(f"`{field}` belongs to the source `{self.source_name}`", at=field)
+        if self.external is not None:
+            self._check_external(problems)
         self._check_names(problems)
         for i, feature in enumerate(self.features):
             if isinstance(feature, Aggregate) and feature.include_request and self.settling_delay:
@@ -195,6 +208,19 @@ class FeatureGroup(Definition):
                     "`include_request` and `settling_delay` exclude each other",
                     at=f"features[{i}].include_request",
                 )
+
+    def _check_external(self, problems: Problems) -> None:
+        """A service knows what is now: no windows over its rows, and no other times."""
+        if self.kind == "event":
+            problems.add(
+                "a group of an external source has columns only", at="features", hint="use gn.Feature"
+            )
+        for field in ("settling_delay", "known_at", "event_id", "lag"):
+            if getattr(self, field):
+                problems.add(f"`{field}` has no meaning for an external source, which is asked now", at=field)
+
+        if self.timestamp in dict(self.schema):
+            problems.add(f"`{self.timestamp}` is the instant of asking, and has its type", at="schema")
 
     def _check_names(self, problems: Problems) -> None:
         taken: dict[str, str] = {}

@@ -18,25 +18,27 @@ _SUFFIXES = {
 }  # fmt: skip
 
 
-_SECRET = re.compile(r"secret|password|token|credential|_key$|^key$|sas", re.IGNORECASE)
-_VARIABLES = re.compile(r"(\$\{\w+\})+")
+_SECRET = re.compile(r"secret|password|token|credential|[_-]key$|^key$|sas|authorization", re.IGNORECASE)
+_VARIABLES = re.compile(r"((Bearer|Basic|Token) )?(\$\{\w+\})+")
 
 
-def _options_of(value: Any, problems: Problems) -> tuple[tuple[str, str], ...]:
-    """Options of an object store or a catalog, by name. What is secret must be a variable of the environment."""
-    given = pairs(value, "options", problems)
+def options_of(value: Any, problems: Problems, what: str = "options") -> tuple[tuple[str, str], ...]:
+    """Options of an object store or a catalog, or headers of a request, by name. What is secret must be a variable of
+    the environment.
+    """
+    given = pairs(value, what, problems)
     for name, text in given:
         if not isinstance(name, str) or not isinstance(text, str):
             problems.add(
-                f"the option {name!r}: {text!r} is no text",
-                at="options",
+                f"the {what[:-1]} {name!r}: {text!r} is no text",
+                at=what,
                 hint='such as {"aws_region": "eu-1"}',
             )
             return ()
         if _SECRET.search(name) and not _VARIABLES.fullmatch(text):
             problems.add(
-                f"the option `{name}` would be kept in the registry as it is",
-                at="options",
+                f"the {what[:-1]} `{name}` would be kept in the registry as it is",
+                at=what,
                 hint=f'name a variable of the environment that holds it: {{"{name}": "${{{name.upper()}}}"}}',
             )
     return tuple(sorted(given))
@@ -116,7 +118,7 @@ class FileSource(Source):
         problems = Problems(f"source {name}")
         problems.name(name)
         self._check(problems)
-        put(self, options=_options_of(options, problems))
+        put(self, options=options_of(options, problems))
         if format is not None and format not in FILE_FORMATS:
             problems.add(
                 f"`{format}` is not a file format", at="format", hint=f"known: {', '.join(FILE_FORMATS)}"

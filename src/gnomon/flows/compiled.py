@@ -16,8 +16,8 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from gnomon.abc.online import OnlineStore
 from gnomon.errors import HorizonError
+from gnomon.flows.external import Asker, asker
 from gnomon.flows.fields import Needed, needed_fields
 from gnomon.flows.online import EPOCH, Table, keys_of, lane_name, read_document
 from gnomon.flows.project import Project
@@ -46,6 +46,8 @@ class Ready:
     """From this t on every output can be answered; NEVER if one cannot at all."""
     defaults: tuple[tuple[int, Any], ...] = ()
     """(output, value) of outputs with a default."""
+    asker: Asker | None = None
+    """Who asks the external source of the group, in the place of a table."""
 
 
 @dataclass(frozen=True)
@@ -76,7 +78,7 @@ def compile_request(project: Project, request: Request, full_names: bool) -> Com
     """
     request = served(request)
     epoch = project.online.get_meta(EPOCH)
-    ready = tuple(_make_ready(project.online, job) for job in request.jobs)
+    ready = tuple(_make_ready(project, job) for job in request.jobs)
     where: dict[str, tuple[int, int]] = {}
     for j, job in enumerate(request.jobs):
         where.update({ident: (j, i) for i, ident in enumerate(job.idents)})
@@ -98,8 +100,8 @@ def compile_request(project: Project, request: Request, full_names: bool) -> Com
     )
 
 
-def _make_ready(store: OnlineStore, job: Job) -> Ready:
-    layout = job.layout
+def _make_ready(project: Project, job: Job) -> Ready:
+    store, layout = project.online, job.layout
     last = len(layout.keys) - 1
     defaults = tuple(
         (i, literal(o.default, o.dtype).to_list()[0])
@@ -107,6 +109,9 @@ def _make_ready(store: OnlineStore, job: Job) -> Ready:
         if o.default is not None
     )
     encoders = tuple(part_encoder(dtype, i == last) for i, (_, dtype) in enumerate(layout.keys))
+    if job.group.external is not None:
+        made = asker(project, job.group, layout)
+        return Ready(job, None, None, (), encoders, ALWAYS, defaults, made)
     table = read_document(store, layout.ref).live
     if table is None or table.keys != keys_of(layout):
         return Ready(job, None, None, (), encoders, NEVER, defaults)

@@ -150,6 +150,8 @@ def _what(definition: Registered) -> str:
         return f"query on {redacted(definition.url)}"
     if isinstance(definition, FeatureGroup):
         place = f"on {definition.source_name}" if definition.source is not None else "cached"
+        if definition.external is not None:
+            place = f"asked of {definition.external.name}"
         labels = f", {counted(n, 'label')}" if (n := len(definition.label_names)) else ""
         return f"{definition.kind} group {place}, {counted(len(definition.feature_names), 'feature')}{labels}"
     if isinstance(definition, OnDemand):
@@ -187,11 +189,24 @@ def _properties(definition: Registered) -> Iterator[tuple[str, str]]:
             yield "timeout", show_duration(definition.timeout)
 
 
+def _home(group: FeatureGroup) -> Iterator[tuple[str, str]]:
+    external = group.external
+    if external is None:
+        yield "source", group.source_name or "none: rows are inserted"
+        return
+    yield "external source", f"{external.name}, {redacted(external.url)}"
+    yield "timeout", show_duration(external.timeout)
+    yield (
+        "when it fails",
+        f"not asked for {show_duration(external.open_for)} after {external.open_after} in a row",
+    )
+
+
 def _of_group(group: FeatureGroup) -> Iterator[tuple[str, str]]:
     yield "kind", "state: the newest row" if group.kind == "state" else "event: windows over rows"
     entities = ", ".join(entity.name for entity in group.entities) or "global"
     yield "entity", f"{entities} ({_columns(group.keys) or 'no key'})"
-    yield "source", group.source_name or "none: rows are inserted"
+    yield from _home(group)
     yield from _times(
         group.timestamp_column or "", group.known_at_column, group.event_id_column, group.known_lag
     )
@@ -199,7 +214,8 @@ def _of_group(group: FeatureGroup) -> Iterator[tuple[str, str]]:
         yield "max age", show_duration(group.max_age)
     if group.settling_delay:
         yield "settling delay", show_duration(group.settling_delay)
-    yield "online", "yes" if group.online else "no"
+    if group.external is None:
+        yield "online", "yes" if group.online else "no"
     if group.freshness is not None:
         yield "freshness", show_duration(group.freshness)
 

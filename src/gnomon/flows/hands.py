@@ -56,6 +56,13 @@ class Hands:
 
         Raises: TimeoutError, with words that can stand behind "it".
         """
+        return self.start(work, seconds)()
+
+    def start(self, work: Callable[[], Result], seconds: float) -> Callable[[], Result]:
+        """Begin `work`, and return what waits for it, until `seconds` from now: for other things to do meanwhile.
+
+        Both raise TimeoutError: this one if no thread becomes free in time.
+        """
         end = monotonic() + seconds
         if self._late >= self._most:
             raise TimeoutError(f"was not called, for {self._late} earlier calls have not ended yet")
@@ -63,6 +70,14 @@ class Hands:
             raise TimeoutError("was not called in time, for all its threads were at work")
         task = _Task(work)
         self._give(task)
+
+        def wait() -> Result:
+            result: Result = self._wait(task, end)
+            return result
+
+        return wait
+
+    def _wait(self, task: _Task, end: float) -> Any:
         if not task.ended.wait(max(end - monotonic(), 0)):
             with self._lock:
                 if not task.ended.is_set():
@@ -71,8 +86,7 @@ class Hands:
                     raise TimeoutError("took longer than it may")
         if task.error is not None:
             raise task.error
-        result: Result = task.result
-        return result
+        return task.result
 
     def close(self) -> None:
         """Let the threads end, each after what it is doing. Nothing may be called afterwards."""

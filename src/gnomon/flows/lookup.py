@@ -19,10 +19,10 @@ from gnomon.errors import DataError, HorizonError, Unavailable
 from gnomon.flows import ondemand
 from gnomon.flows.answer import Answered, OnlineFeatures
 from gnomon.flows.compiled import Compiled, Flags, Ready, unanswerable
+from gnomon.flows.external import Asking, check_now
 from gnomon.flows.fields import Fields, own_rows
 from gnomon.flows.online import EPOCH, lane_name
-from gnomon.flows.project import AnswerSink, Project
-from gnomon.flows.proof.log import REQUEST_ID, Logged
+from gnomon.flows.project import Project
 from gnomon.flows.question import Columns, Instants, instants, key_columns
 from gnomon.flows.request import Step
 from gnomon.online.codec import MIN, refuse
@@ -54,8 +54,8 @@ def lookup(
     keys, n = key_columns(entities, compiled.keys)
     fields = compiled.needed.read(request, n)
     t = instants(at, n, project.clock)
-    seen = t.latest if at is None else None
     encoded: Encoded = {}
+    services: Services = {}
     for _ in range(_TRIES):
         try:
             questions = [_question(ready, keys, t, n, encoded) for ready in compiled.ready]
@@ -64,12 +64,13 @@ def lookup(
             if store.get_meta(EPOCH) == compiled.epoch:
                 raise
         else:
+            _ask_services(questions, keys, t, at, services)
             values, epoch = store.read_many([q.asked for q in questions if q.asked is not None], EPOCH)
             if epoch == compiled.epoch:
                 held = iter(values)
                 try:
                     answered = [
-                        _unready(q.ready, n)
+                        _unread(q, services, n)
                         if q.asked is None
                         else _answered(store, q, next(held), fields, t, n)
                         for q in questions
@@ -77,42 +78,11 @@ def lookup(
                 except Changed:
                     # A hot key was written, or its table has gone, while its leaves were read.
                     continue
-                found = _gather(compiled, answered, fields, t, n)
-                if project.log is not None and compiled.request.of_service:
-                    _note(
-                        project.log,
-                        found,
-                        compiled,
-                        questions,
-                        values,
-                        keys,
-                        fields,
-                        t,
-                        seen or project.clock(),
-                    )
-                return found
+                return _gather(compiled, answered, fields, t, n)
         compiled = recompile()
     raise Unavailable(
         "the online tables change all the time", hint="try again when materialization has ended"
     )
-
-
-def _note(
-    log: AnswerSink,
-    found: OnlineFeatures,
-    compiled: Compiled,
-    questions: list[_Question],
-    values: list[list[bytes | None]],
-    keys: Columns,
-    fields: Fields,
-    t: Instants,
-    seen: int,
-) -> None:
-    """Log an answer: by reference, for whoever writes it later."""
-    held = iter(values)
-    of_jobs = [None if q.asked is None else next(held) for q in questions]
-    names = [q.keys for q in questions]
-    log.put(Logged(found, compiled, keys, fields, names, of_jobs, t.each, seen, REQUEST_ID.get()))
 
 
 @dataclass(slots=True)
@@ -141,8 +111,31 @@ def _question(ready: Ready, keys: Columns, t: Instants, n: int, encoded: Encoded
     return _Question(ready, names, refused, asked)
 
 
-def _unready(ready: Ready, n: int) -> Answered:
-    """The answers of a group that nothing can be read of yet."""
+Services = dict[tuple[str, tuple[str, ...]], Asking]
+"""Group and key columns → what its external source is answering."""
+
+
+def _ask_services(
+    questions: list[_Question], keys: Columns, t: Instants, at: Any, services: Services
+) -> None:
+    """Begin to ask the external sources, each once, so that they answer while the store is read."""
+    for question in questions:
+        job, asker = question.ready.job, question.ready.asker
+        address = (job.group.ref, job.key_columns)
+        if asker is not None and address not in services:
+            check_now(job.group, at)
+            own = {
+                name: keys[column] for (name, _), column in zip(job.layout.keys, job.key_columns, strict=True)
+            }
+            services[address] = asker.start(question.keys, own, t.latest)
+
+
+def _unread(question: _Question, services: Services, n: int) -> Answered:
+    """The answers of a group without a table: what its external source says, or that it is not ready."""
+    ready = question.ready
+    if ready.asker is not None:
+        job = ready.job
+        return ready.asker.answer(services[job.group.ref, job.key_columns], job)
     size = len(ready.job.outputs)
     codes, times = [[_NOT_READY] * n] * size, [MIN] * n
     return Answered([[None] * n for _ in range(size)], lambda: codes, lambda: times, lambda: [{}] * size)

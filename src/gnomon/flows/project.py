@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import getpass
-from collections.abc import Callable, Iterable
+import threading
+from collections.abc import Callable, Hashable, Iterable
 from functools import cached_property, partial
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar, cast
 
 from gnomon import plugins
 from gnomon.abc.engine import Engine
@@ -30,16 +31,17 @@ from gnomon.registry.snapshot import Snapshot
 from gnomon.sources.kinds import open_source
 from gnomon.time import Clock, monotonic, system_clock
 
-_LOOK_EVERY = 1.0
-"""Seconds."""
 
-
-class AnswerSink(Protocol):
-    """What takes the answers that are to be logged."""
-
-    def put(self, answer: Any) -> None: ...
+class Closing(Protocol):
+    """What can be closed."""
 
     def close(self) -> None: ...
+
+
+Owned = TypeVar("Owned", bound=Closing)
+
+_LOOK_EVERY = 1.0
+"""Seconds."""
 
 
 class Project:
@@ -53,15 +55,14 @@ class Project:
         """On-demand functions that this process has seen, by `name@version` and the hash of their code: a notebook
         that tries another body still has the one that was applied.
         """
-        self.log: AnswerSink | None = None
-        """Where answers are logged; None: nowhere."""
         self.closed = False
         self._recent: Snapshot | None = None
         self._looked = 0.0
         self._followed: Snapshot | None = None
         self._layouts: dict[str, Layout] = {}
         self._imported: dict[tuple[str, str], Callable[..., Any]] = {}
-        self._hands: dict[str, Hands] = {}
+        self._owned: dict[Hashable, Closing] = {}
+        self._owning = threading.Lock()
 
     @property
     def root(self) -> Path:
@@ -171,7 +172,15 @@ class Project:
         """Who calls the function of an on-demand feature that has a timeout: threads of its own, so that one that
         hangs takes none from the others.
         """
-        return self._hands.setdefault(ref, Hands(f"gnomon {ref}"))
+        return self.own(("hands", ref), lambda: Hands(f"gnomon {ref}"))
+
+    def own(self, what: Hashable, make: Callable[[], Owned]) -> Owned:
+        """What a flow keeps for as long as the project is open: made once, and closed with it."""
+        with self._owning:
+            if what not in self._owned:
+                self.require_open()
+                self._owned[what] = make()
+            return cast(Owned, self._owned[what])
 
     def saw(self, functions: Iterable[OnDemand]) -> None:
         """Remember functions whose code is at hand."""
@@ -183,13 +192,13 @@ class Project:
             raise UsageError("the store is closed", hint="use it within its `with` block, or open it again")
 
     def close(self) -> None:
-        """Let go of everything that was opened. What answers wait for being logged are written before."""
-        if self.log is not None:
-            self.log.close()
-            self.log = None
+        """Let go of everything that was opened."""
+        with self._owning:
+            owned, self._owned = list(self._owned.values()), {}
+        # The newest first, and before the stores: what was made later may use what was there, up to its end.
+        for one in reversed(owned):
+            one.close()
         self.closed = True
-        for hands in self._hands.values():
-            hands.close()
         opened = [self.__dict__.pop(name, None) for name in ("online", "registry", "offline", "engine")]
         if opened[0] is not None:
             opened[0].close()

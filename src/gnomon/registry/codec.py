@@ -17,6 +17,7 @@ import msgspec
 from gnomon.define.aggregate import Aggregate, Window
 from gnomon.define.collect import LABELS, Kind, Registered, kind_of, ref_of
 from gnomon.define.entity import Entity
+from gnomon.define.external import ExternalSource
 from gnomon.define.feature import Feature
 from gnomon.define.group import FeatureGroup, Selection
 from gnomon.define.label import Label
@@ -122,6 +123,17 @@ class _Label(_Strict, frozen=True, kw_only=True, tag_field="type", tag="label"):
     lateness: int
 
 
+class _External(_Strict, frozen=True, kw_only=True):
+    name: str
+    url: str
+    schema: Pairs
+    timeout: int
+    headers: Pairs
+    open_after: int
+    open_for: int
+    timestamp: str
+
+
 class _Group(_Document, frozen=True, kw_only=True):
     version: int
     entities: tuple[str, ...]
@@ -139,6 +151,7 @@ class _Group(_Document, frozen=True, kw_only=True):
     """The raw columns that it reads, with types, found at apply: a server need not open the source."""
     # Left out where there is none, so that documents of before it was there keep their text.
     freshness: int | msgspec.UnsetType = msgspec.UNSET
+    external: _External | msgspec.UnsetType = msgspec.UNSET
 
 
 class _Selection(_Strict, frozen=True, kw_only=True, tag_field="type", tag="feature"):
@@ -275,7 +288,18 @@ def _encode_group(
         online=group.online,
         columns=None if columns is None else _types(sorted(columns.items())),
         freshness=msgspec.UNSET if group.freshness is None else group.freshness,
+        external=msgspec.UNSET if group.external is None else _encode_external(group.external),
     )
+
+
+def _encode_external(external: ExternalSource) -> _External:
+    fields = {name: getattr(external, name) for name in _External.__struct_fields__}
+    return _External(**fields | {"schema": _types(external.schema)})
+
+
+def _decode_external(document: _External) -> ExternalSource:
+    fields = {name: getattr(document, name) for name in document.__struct_fields__}
+    return ExternalSource(**fields | {"schema": _parse(document.schema, "external.schema")})
 
 
 def _encode_feature(feature: Feature | Aggregate | Label, at: str) -> _Column | _Aggregate | _Label:
@@ -365,15 +389,16 @@ def decode(kind: Kind, text: str, lookup: Lookup) -> Any:
                 document.name, url=document.url, query=document.query, **_times(document), **common
             )
         case _Group():
+            external = None if document.external is msgspec.UNSET else _decode_external(document.external)
             return FeatureGroup(
                 document.name,
                 entity=tuple(lookup.entity(name) for name in document.entities),
-                source=None if document.source is None else lookup.source(document.source),
+                source=external if document.source is None else lookup.source(document.source),
                 features=[_decode_feature(f, f"features[{i}]") for i, f in enumerate(document.features)],
                 version=document.version,
                 max_age=document.max_age,
                 settling_delay=document.settling_delay,
-                timestamp=document.timestamp,
+                timestamp=document.timestamp if external is None else None,
                 known_at=document.known_at,
                 event_id=document.event_id,
                 lag=document.lag,

@@ -7,8 +7,8 @@ effect:
 * Breaking, another meaning of an existing name:
     * entity: `keys`
     * source: `timestamp`, `known_at`, `event_id`, `lag`, `query`
-    * group: the keys of its entities, `max_age`, `settling_delay`, cached ↔ source, another source with other
-      times; of a cached group `timestamp`, `known_at`, `event_id`, `lag`, the type of a column in `schema`
+    * group: the keys of its entities, `max_age`, `settling_delay`, cached ↔ source ↔ external, another source with
+      other times; of a cached group `timestamp`, `known_at`, `event_id`, `lag`, the type of a column in `schema`
     * feature, label: removed (another window is another name), or any of its properties but text; the type of an
       aggregate's result, which comes from the source
     * on-demand: `inputs`, the function's code, an output removed, moved or of another type
@@ -18,9 +18,9 @@ effect:
     * group: `online` turned on; other types of raw columns
     * feature: a new one that needs other columns or older rows
 * Free:
-_DURATIONS = frozenset(
-    {"half_life", "max_age", "freshness", "settling_delay", "lag", "offset", "lateness", "timeout"}
-)
+    * text everywhere; `module`, `qualname` and `timeout` of a function
+    * group: `online` turned off, `freshness`, how its external source is reached, columns added to `schema` or removed
+      from it, the order of features
     * a new output of an on-demand function or of a service
 
 *Text* is `description`, `owner` and `tags`. `max_age`, `settling_delay` and `default` change values of the
@@ -88,6 +88,9 @@ EFFECTS: dict[str, dict[str, Effect]] = {
         "meaning",
     ),
     "label": {"lateness": "meaning"},
+    "external": dict.fromkeys(
+        ("name", "url", "schema", "timeout", "headers", "open_after", "open_for", "timestamp"), "free"
+    ),
     "on_demand": {
         "source_hash": "meaning",
         **dict.fromkeys(("module", "qualname", "timeout"), "free"),
@@ -97,7 +100,17 @@ EFFECTS: dict[str, dict[str, Effect]] = {
 """The effect of each property that is compared as a whole; the others have functions of their own below."""
 
 _DURATIONS = frozenset(
-    {"half_life", "max_age", "freshness", "settling_delay", "lag", "offset", "lateness", "timeout"}
+    {
+        "half_life",
+        "max_age",
+        "freshness",
+        "settling_delay",
+        "lag",
+        "offset",
+        "lateness",
+        "timeout",
+        "open_for",
+    }
 )
 
 
@@ -181,9 +194,17 @@ def _group(old: FeatureGroup, new: FeatureGroup) -> Iterator[Detail]:
         yield Detail(
             "source", str(old.source_name), str(new.source_name), _source_effect(old.source, new.source)
         )
+    if (old.external is None) != (new.external is None):
+        yield Detail("external", _external(old), _external(new), "meaning")
+    elif old.external is not None:
+        yield from _properties("external", old.external, new.external, "external ")
     yield from _properties("group", old, new)
     yield from _schema(dict(old.schema), dict(new.schema))
     yield from _features(_by_name(old), _by_name(new))
+
+
+def _external(group: FeatureGroup) -> str:
+    return "none" if group.external is None else group.external.url
 
 
 def _source_effect(old: Source | None, new: Source | None) -> Effect:
@@ -311,9 +332,9 @@ def _show(name: str, value: Any) -> str:
         return show_duration(value) if value else "0"
     if isinstance(value, pl.DataType):
         return dtype_text(value)
-    if name == "keys":
+    if name in ("keys", "schema"):
         return "{" + ", ".join(f"{key}: {dtype_text(dtype)}" for key, dtype in value) + "}"
-    if name == "tags":
+    if name in ("tags", "headers"):
         return "{" + ", ".join(f"{key}: {text}" for key, text in value) + "}"
     if name == "windows":
         return ", ".join(window.text for window in value) or "all rows"

@@ -132,7 +132,7 @@ def columns_read(feature: Feature | Aggregate | Label) -> Iterator[tuple[str, Vi
 
 
 def _of_group(group: FeatureGroup) -> Iterator[Edge]:
-    home = group.source_name or group.ref
+    home = group.external.name if group.external is not None else group.source_name or group.ref
     shared: list[tuple[str | None, Via]] = [(key, "key") for key in group.key_names]
     shared += [
         (group.timestamp_column, "time"),
