@@ -32,7 +32,7 @@ from gnomon.flows.lookup import lookup
 from gnomon.flows.materialize import Report, materialize
 from gnomon.flows.optimize import OptimizeReport, optimize
 from gnomon.flows.project import Project
-from gnomon.flows.push import PushAck, Pushes, pushes_of
+from gnomon.flows.push import Pushable, PushAck, Pushes, pushable, pushes_of
 from gnomon.flows.request import Request, resolve_request, served
 from gnomon.flows.retract import Ack, readers_of, retract
 from gnomon.flows.retrieval import Retrieval
@@ -156,6 +156,10 @@ class Store:
         several threads at once share a commit.
         """
         return pushes_of(self._project, self._pushes, source).push(rows)
+
+    def pushable(self, source: Source | FeatureGroup | str) -> Pushable:
+        """What rows to `push` must look like: the columns with their types."""
+        return pushable(self._project, source)
 
     def retract(self, source: Source | FeatureGroup | str, ids: Any) -> Ack:
         """Let rows have never been, from now on: those of some ids, under every key, for every group that reads the

@@ -11,6 +11,7 @@ the same rows, or the next `materialize`, brings them online.
 from __future__ import annotations
 
 import threading
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -32,12 +33,13 @@ from gnomon.flows.markup import preformatted
 from gnomon.flows.materialize import materialize
 from gnomon.flows.project import Project
 from gnomon.flows.pushed import bring_online
-from gnomon.flows.table import HASHES, INSTANT, note_filled, table_name
+from gnomon.flows.table import HASHES, INSTANT, declared_columns, note_filled, table_name
 from gnomon.plan.identity import content_hashes, row_hashes
 from gnomon.plan.layout import Layout
 from gnomon.plan.normal import ALIVE, DEAD, KNOWN_AT, OP, STORED, TIME
 from gnomon.registry.snapshot import Snapshot
 from gnomon.time import NEVER, stopwatch
+from gnomon.types import DType
 
 _AT_ONCE = 100_000
 """Rows that one commit takes from pushes that wait, unless one push alone brings more."""
@@ -71,6 +73,18 @@ class PushAck:
 
     def _repr_html_(self) -> str:
         return preformatted(str(self))
+
+
+@dataclass(frozen=True, slots=True)
+class Pushable:
+    """What rows can be pushed into."""
+
+    group: str
+    """`name@version`."""
+    columns: Mapping[str, DType]
+    """Every row has them, null where there is no value."""
+    times: tuple[str, ...]
+    """Columns that tell when a row was, and was known."""
 
 
 @dataclass(eq=False)
@@ -364,6 +378,13 @@ def pushes_of(project: Project, opened: dict[str, Pushes], source: Source | Feat
     if found is None or found.layout is not layout:
         found = opened[group.ref] = Pushes(project, group, layout)
     return found
+
+
+def pushable(project: Project, source: Source | FeatureGroup | str) -> Pushable:
+    """What rows of `source` must look like. Raises: as `pushes_of`."""
+    group = _pushable(project.recent_snapshot(), source)
+    times = tuple(name for name in (group.timestamp, group.known_at) if name is not None)
+    return Pushable(group.ref, declared_columns(group), times)
 
 
 def _pushable(snapshot: Snapshot, source: Source | FeatureGroup | str) -> FeatureGroup:

@@ -24,7 +24,7 @@ from gnomon.serve.log import Line
 from gnomon.serve.openapi import Operation
 from gnomon.serve.problems import Refused
 from gnomon.serve.reply import Reply
-from gnomon.serve.routes import docs, feast, health, online
+from gnomon.serve.routes import docs, feast, health, online, push
 from gnomon.serve.served import Served
 from gnomon.time import show, stopwatch, system_clock
 
@@ -35,6 +35,12 @@ Send = Callable[[Message], Awaitable[None]]
 
 _log = logging.getLogger(__name__)
 
+_ROUTES = (
+    online,
+    push,
+    health,
+    feast,
+)
 _ID_LENGTH = 128
 _UNCOUNTED = {"/livez", "/readyz", "/metrics"}
 """They are answered also when the server is too busy for anything else."""
@@ -45,7 +51,7 @@ class App:
 
     def __init__(self, served: Served) -> None:
         self.served = served
-        self.operations = [*online.routes(served), *health.routes(served), *feast.routes(served)]
+        self.operations = [one for part in _ROUTES for one in part.routes(served)]
         self.operations += docs.routes(self.operations)
         self._router = Router([self._route(one) for one in self.operations])
         self._prefix = secrets.token_hex(6)

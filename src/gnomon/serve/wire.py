@@ -85,3 +85,145 @@ def decode(decoder: msgspec.json.Decoder[Any], body: bytes) -> Any:
         ) from None
     except RecursionError:
         raise Refused(400, "Broken JSON", "the body is nested too deeply") from None
+
+
+class PushRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Rows as they happen."""
+
+    rows: list[dict[str, Any]]
+    """Each with every column of the group, null where there is no value."""
+
+
+class PushRejected(msgspec.Struct, frozen=True):
+    """A row that was not taken."""
+
+    row: int
+    """Its number among the rows that were sent, from 0."""
+    reason: str
+
+
+class PushAnswer(msgspec.Struct, frozen=True):
+    """What became of rows. Those that were accepted are durable, and answers tell of them."""
+
+    accepted: int
+    rejected: list[PushRejected]
+    duplicates: int
+    """Rows whose content was there already."""
+    id: int | None
+    """The commit that holds them; null if nothing was new."""
+
+
+class HistoricalRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """A small training set. A large spine comes as Arrow or Parquet, with the rest in the query."""
+
+    spine: list[dict[str, Any]] | dict[str, list[Any]]
+    """Rows, or columns: keys, the time, what functions need, and whatever else is to stand beside the features."""
+    service: str | None = None
+    features: list[str] | None = None
+    """In the place of a service."""
+    timestamp: str = "event_timestamp"
+    """The column of the spine that holds each row's time."""
+    as_of: str = "known"
+    """`known`, `latest`, `served`, or an instant as RFC 3339."""
+    full_names: bool = False
+    complete_until: str | None = None
+    """Until when the sources of labels are complete."""
+
+
+class HistoricalAnswer(msgspec.Struct, frozen=True):
+    """The spine with its features, in the spine's order."""
+
+    columns: list[str]
+    types: list[str]
+    rows: list[list[Any]]
+
+
+class ObjectSummary(msgspec.Struct, frozen=True):
+    """One line of a list."""
+
+    kind: str
+    name: str
+    """With `@version` where the kind has versions."""
+    what: str
+    """In a few words: its keys, how many features."""
+    owner: str
+    description: str
+
+
+class ObjectList(msgspec.Struct, frozen=True):
+    """Objects of one kind, by name."""
+
+    revision: int
+    objects: list[ObjectSummary]
+    next: str | None
+    """What `after` must be for the objects that follow; null at the end."""
+
+
+class ObjectLine(msgspec.Struct, frozen=True):
+    """A feature, an input or an output of an object."""
+
+    name: str
+    type: str
+    """Empty if not known."""
+    how: str
+    description: str
+
+
+class ObjectAnswer(msgspec.Struct, frozen=True):
+    """Everything that is told about one object."""
+
+    kind: str
+    name: str
+    versions: list[str]
+    """All versions of the name, oldest first; empty where the kind has none."""
+    owner: str
+    description: str
+    tags: dict[str, str]
+    revision: int
+    """The revision that last changed it."""
+    author: str
+    properties: dict[str, str]
+    features: list[ObjectLine]
+    reads: list[str]
+    """Columns, features and request values that it is made from."""
+    used_by: list[str]
+
+
+class FeatureSummary(msgspec.Struct, frozen=True):
+    """One feature of a group, or of an on-demand function."""
+
+    name: str
+    """As it is asked for: `group@1:feature`."""
+    type: str
+    how: str
+    description: str
+
+
+class FeatureList(msgspec.Struct, frozen=True):
+    """Features of all groups, by name."""
+
+    revision: int
+    features: list[FeatureSummary]
+    next: str | None
+
+
+class RevisionAnswer(msgspec.Struct, frozen=True):
+    """One revision of the registry."""
+
+    revision: int
+    author: str
+    time: str
+    message: str
+    put: list[str]
+    """The objects that it added or changed, as `kind:name`."""
+    removed: list[str]
+
+
+class History(msgspec.Struct, frozen=True):
+    """Revisions, newest first."""
+
+    revision: int
+    """The newest of all."""
+    revisions: list[RevisionAnswer]
+    next: int | None
+    """What `before` must be for the older ones; null at the beginning."""
