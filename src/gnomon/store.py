@@ -37,6 +37,7 @@ from gnomon.flows.request import Request, resolve_request, served
 from gnomon.flows.retract import Ack, readers_of, retract
 from gnomon.flows.retrieval import Retrieval
 from gnomon.flows.vacuum import VacuumReport, vacuum
+from gnomon.flows.warm import warm
 from gnomon.frames import to_polars
 from gnomon.registry.registry import Registry
 from gnomon.registry.snapshot import Snapshot
@@ -227,9 +228,14 @@ class Store:
         self._project.follow(snapshot)
 
     def prepare(self, features: Any, *, snapshot: Snapshot | None = None, full_names: bool = False) -> Inputs:
-        """Make ready what answers a question, by a revision that need not be followed yet; what it must bring."""
+        """Make ready what answers a question, by a revision that need not be followed yet; what it must bring.
+
+        No question then waits for a compilation.
+        """
         by = self._project.recent_snapshot() if snapshot is None else snapshot
-        return inputs_of(self._compile(features, full_names, by).request)
+        compiled = self._compile(features, full_names, by)
+        warm(self._project, compiled)
+        return inputs_of(compiled.request)
 
     def _compile(self, features: Any, full_names: bool, snapshot: Snapshot) -> Compiled:
         made = compile_request(self._project, self._request(features, snapshot), full_names)

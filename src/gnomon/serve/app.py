@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import logging
 import secrets
 from collections.abc import Awaitable, Callable, MutableMapping
@@ -20,17 +19,16 @@ from starlette.routing import Route, Router
 from gnomon.errors import GnomonError
 from gnomon.serve import problems, reply
 from gnomon.serve.access import ANYBODY
+from gnomon.serve.limits import Message, Receive, check_length, check_media, limited, read_body
 from gnomon.serve.log import Line
 from gnomon.serve.openapi import Operation
 from gnomon.serve.problems import Refused
 from gnomon.serve.reply import Reply
 from gnomon.serve.routes import docs, feast, health, online, push
 from gnomon.serve.served import Served
-from gnomon.time import show, stopwatch, system_clock
+from gnomon.time import monotonic, system_clock, to_datetime
 
 Scope = MutableMapping[str, Any]
-Message = MutableMapping[str, Any]
-Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
 
 _log = logging.getLogger(__name__)
@@ -73,7 +71,7 @@ class App:
 
     async def _http(self, scope: Scope, receive: Receive, send: Send) -> None:
         served, path = self.served, scope["path"]
-        took = stopwatch()
+        began = monotonic()
         headers: dict[bytes, bytes] = dict(scope["headers"])
         request_id = self._request_id(headers.get(b"x-request-id"))
         told = _Told(scope, request_id)
@@ -89,7 +87,7 @@ class App:
             pass  # nobody is there to be told
         finally:
             served.in_flight -= 1
-            self._tell(told, took())
+            self._tell(told, monotonic() - began)
 
     async def _answered(
         self, told: _Told, headers: dict[bytes, bytes], receive: Receive, send: Send
@@ -102,8 +100,8 @@ class App:
                 principal = self.served.access.admit(headers)
                 told.principal = principal.name
                 check_media(headers.get(b"content-type"), ("application/json",))
-                settings = self.served.settings
-                body = await read_body(receive, headers, settings.body_limit, settings.timeout)
+                limit = self.served.settings.body_limit
+                body = await read_body(receive, headers, limit, self.served.patience)
                 return await online.answer(self.served, headers, body, principal)
             scope["app"], scope["gnomon.told"] = self, told  # with an app, the router raises what it finds
             await self._router(scope, receive, told.sending(send))
@@ -158,7 +156,7 @@ class App:
             client = told.scope.get("client")
             served.log.write(
                 Line(
-                    show(system_clock()),
+                    to_datetime(system_clock()),
                     told.request_id,
                     told.scope["method"],
                     told.scope["path"],
@@ -260,75 +258,3 @@ def _of_framework(error: HTTPException, scope: Scope) -> Refused:
             hint="/docs tells what can be asked",
         )
     return Refused(error.status_code, "Refused", str(error.detail))
-
-
-def check_media(given: bytes | None, taken: tuple[str, ...]) -> None:
-    """Raises: Refused, 415, if a body says that it is of another form than is taken. Saying nothing is no mistake."""
-    if given is None or (given == b"application/json" and taken[0] == "application/json"):
-        return
-    media = given.decode("latin-1").partition(";")[0].strip().lower()
-    if media not in taken:
-        raise Refused(
-            415,
-            "No such form of body",
-            f"a body of type `{media}` is not taken",
-            at="Content-Type",
-            hint=f"send {' or '.join(taken)}",
-        )
-
-
-def check_length(headers: dict[bytes, bytes], limit: int) -> None:
-    """Raises: Refused, 413, if a body says that it is too long: before any of it is read."""
-    length = headers.get(b"content-length", b"0")
-    if length.isdigit() and int(length) > limit:
-        raise problems.too_large(limit)
-
-
-async def read_body(receive: Receive, headers: dict[bytes, bytes], limit: int, seconds: float) -> bytes:
-    """The whole body. Raises: Refused for one that is too long or comes too slowly; ClientDisconnect."""
-    check_length(headers, limit)
-    message = await receive() if b"content-length" not in headers else await _in_time(receive, seconds)
-    body: bytes = message.get("body", b"")
-    if not message.get("more_body", False) and message["type"] == "http.request":
-        if len(body) > limit:
-            raise problems.too_large(limit)
-        return body
-    receive = limited(receive, limit - len(body), seconds)
-    parts = [body]
-    while message["type"] == "http.request" and message.get("more_body", False):
-        message = await receive()
-        parts.append(message.get("body", b""))
-    if message["type"] == "http.disconnect":
-        raise ClientDisconnect
-    return b"".join(parts)
-
-
-def limited(receive: Receive, limit: int, seconds: float) -> Receive:
-    """`receive`, for so many bytes that come within so many seconds, counted from the first call on."""
-    left = limit
-    ended = False
-    deadline: float | None = None
-
-    async def receives() -> Message:
-        nonlocal left, ended, deadline
-        if ended:
-            return await receive()  # waits for the client to go
-        loop = asyncio.get_running_loop()
-        if deadline is None:
-            deadline = loop.time() + seconds
-        message = await _in_time(receive, max(0.0, deadline - loop.time()), seconds)
-        left -= len(message.get("body", b""))
-        ended = not message.get("more_body", False)
-        if left < 0:
-            raise problems.too_large(limit)
-        return message
-
-    return receives
-
-
-async def _in_time(receive: Receive, seconds: float, told: float | None = None) -> Message:
-    try:
-        async with asyncio.timeout(seconds):
-            return await receive()
-    except TimeoutError:
-        raise problems.too_slow(seconds if told is None else told) from None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from datetime import datetime
 from typing import BinaryIO
 
 import msgspec
@@ -16,8 +17,8 @@ _MOST = 10_000
 class Line(msgspec.Struct, frozen=True, omit_defaults=True):
     """What is told of a request."""
 
-    time: str
-    """When it was answered, RFC 3339 in UTC."""
+    time: datetime
+    """When it was answered: RFC 3339 in UTC."""
     request_id: str
     method: str
     path: str

@@ -14,6 +14,7 @@ from typing import Any
 from gnomon import interchange as values
 from gnomon.errors import DataError, GnomonError
 from gnomon.registry.snapshot import Snapshot
+from gnomon.serve.answers import Form
 from gnomon.store import Store
 from gnomon.types import DType
 
@@ -26,7 +27,7 @@ Address = tuple[str | tuple[str, ...], bool]
 """A service's name or the features, and whether they are named in full."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True, eq=False)
 class Question:
     """A choice of features, by one revision."""
 
@@ -42,6 +43,8 @@ class Question:
     """Request values, the same."""
     types: Mapping[str, DType] = field(repr=False)
     """Of key columns and request values."""
+    form: Form | None = field(default=None, repr=False)
+    """How its answers are written, once there was one."""
 
 
 class Questions:

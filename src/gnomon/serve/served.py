@@ -17,6 +17,7 @@ from gnomon.errors import GnomonError
 from gnomon.registry.snapshot import Snapshot
 from gnomon.serve import problems
 from gnomon.serve.access import OFF, Access
+from gnomon.serve.limits import Patience
 from gnomon.serve.log import AccessLog
 from gnomon.serve.metrics import Metrics
 from gnomon.serve.questions import Questions
@@ -49,6 +50,7 @@ class Served:
         self.access = access
         self.log = AccessLog(None) if log is None else log
         self.metrics = Metrics(folder, in_flight=lambda: self.in_flight)
+        self.patience = Patience(settings.timeout)
         self.in_flight = 0
         """Requests being answered."""
         self.ready = False
@@ -84,7 +86,8 @@ class Served:
     async def start(self) -> None:
         """Make ready for the first request."""
         await self._look()
-        self._beside = [asyncio.create_task(self._look_for_ever()), asyncio.create_task(self._publish())]
+        beside = (self._look_for_ever(), self._publish(), self._sweep())
+        self._beside = [asyncio.create_task(one) for one in beside]
 
     async def stop(self) -> None:
         """Let go of everything, after the last request."""
@@ -132,3 +135,8 @@ class Served:
         while True:
             self.metrics.publish()
             await asyncio.sleep(1.0)
+
+    async def _sweep(self) -> None:
+        while True:
+            await asyncio.sleep(min(1.0, self.patience.seconds / 4))
+            self.patience.sweep()

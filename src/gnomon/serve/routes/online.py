@@ -5,26 +5,21 @@ The app hands its requests over before the framework sees them: here the framewo
 
 from __future__ import annotations
 
-import io
 from collections.abc import Mapping
-from typing import Any
 
 import msgspec
-import polars as pl
 from starlette.requests import Request
 from starlette.responses import Response
 
 from gnomon import interchange as values
 from gnomon.errors import UsageError
-from gnomon.flows.answer import OnlineFeatures
-from gnomon.serve import problems, wire
+from gnomon.serve import answers, problems, wire
 from gnomon.serve.access import Principal
 from gnomon.serve.openapi import ARROW, JSON, Operation
 from gnomon.serve.questions import Question, count, read_entities, read_request
 from gnomon.serve.reply import Reply
 from gnomon.serve.served import Served
 from gnomon.time import show
-from gnomon.types import dtype_text
 
 PATH = "/v1/online-features"
 
@@ -33,7 +28,6 @@ _ON_LOOP = 256
 others would wait."""
 
 _decoder = msgspec.json.Decoder(wire.OnlineRequest)
-_encode = msgspec.json.Encoder().encode
 
 
 def routes(served: Served) -> list[Operation]:
@@ -125,71 +119,9 @@ def _ask(served: Served, question: Question, asked: wire.OnlineRequest, n: int, 
         full_names=question.full_names,
     )
     if as_arrow:
-        return _arrow(found, asked.include)
-    return Reply(_json(found, asked.include))
-
-
-def _json(found: OnlineFeatures, include: list[wire.Include]) -> bytes:
-    """The answer in JSON: as `wire.OnlineAnswer`, put together from parts."""
-    columns = [_column(column, dtype) for column, dtype in zip(found.columns, found.dtypes, strict=True)]
-    document: dict[str, Any] = {
-        "features": found.names,
-        "rows": list(zip(*columns, strict=True)),
-        "at": show(found.at),
-        "revision": found.revision,
-    }
-    if "statuses" in include:
-        document["statuses"] = found.statuses
-    if "event_times" in include:
-        document["event_times"] = _event_times(found)
-    if "errors" in include:
-        document["errors"] = [wire.OnlineError(row, name, why) for (row, name), why in found.errors.items()]
-    if "types" in include:
-        document["types"] = [dtype_text(dtype) for dtype in found.dtypes]
-    return _encode(document)
-
-
-def _column(column: list[Any], dtype: pl.DataType) -> list[Any]:
-    if values.is_float(dtype):
-        return values.written(column, values.float_text)
-    write = values.writer(dtype)
-    return column if write is None else values.written(column, write)
-
-
-def _event_times(found: OnlineFeatures) -> list[list[str | None]]:
-    return [[None if t is None else values.time_text(t) for t in row] for row in found.event_times]
-
-
-def _arrow(found: OnlineFeatures, include: list[wire.Include]) -> Reply:
-    """The answer as an Arrow stream: the features, and after them what is told of each."""
-    frame = found.to_polars()
-    into = io.BytesIO()
-    frame.hstack(_beside(found, include)).write_ipc_stream(into, compat_level=pl.CompatLevel.oldest())
-    told = (("gnomon-at", show(found.at)), ("gnomon-revision", str(found.revision)))
-    return Reply(into.getvalue(), ARROW, headers=told)
-
-
-def _beside(found: OnlineFeatures, include: list[wire.Include]) -> list[pl.Series]:
-    """Columns of statuses, event times and errors, of one feature after another.
-
-    Raises: UsageError if a feature has the name of such a column.
-    """
-    made: list[pl.Series] = []
-    for i, name in enumerate(found.names):
-        if "statuses" in include:
-            made.append(pl.Series(f"{name}__status", [row[i] for row in found.statuses], pl.String))
-        if "event_times" in include:
-            times = [row[i] for row in found.event_times]
-            made.append(pl.Series(f"{name}__event_time", times, pl.Datetime("us", "UTC")))
-        if "errors" in include:
-            whys = [found.errors.get((row, name)) for row in range(len(found))] if found.errors else None
-            made.append(pl.Series(f"{name}__error", whys or [None] * len(found), pl.String))
-    taken = set(found.names)
-    for column in made:
-        if column.name in taken:
-            raise UsageError(
-                f"`{column.name}` is a feature too, and would stand twice in the answer",
-                at="$.include",
-                hint="ask with full_names, or for JSON",
-            )
-    return made
+        told = (("gnomon-at", show(found.at)), ("gnomon-revision", str(found.revision)))
+        return Reply(answers.to_arrow(found, asked.include), ARROW, headers=told)
+    form = question.form
+    if form is None or form.dtypes is not found.dtypes:
+        form = question.form = answers.form_of(found)
+    return Reply(answers.to_json(found, form, asked.include))
