@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import io
 import math
-from collections.abc import Iterable
+from collections.abc import Collection
 from dataclasses import dataclass
 from itertools import chain
 from typing import Any
@@ -17,6 +17,7 @@ import msgspec
 import polars as pl
 
 from gnomon import interchange as values
+from gnomon.errors import UsageError
 from gnomon.flows.answer import OnlineFeatures
 from gnomon.serve import wire
 from gnomon.time import show, to_datetime
@@ -51,7 +52,7 @@ def form_of(found: OnlineFeatures) -> Form:
     )
 
 
-def to_json(found: OnlineFeatures, form: Form, include: Iterable[wire.Include]) -> bytes:
+def to_json(found: OnlineFeatures, form: Form, include: Collection[wire.Include]) -> bytes:
     """The answer in JSON, as `wire.OnlineAnswer`."""
     columns = found.columns
     odd = not _all_finite(columns, form.floats)
@@ -105,17 +106,36 @@ def _types(_: OnlineFeatures, form: Form) -> Any:
 _INCLUDED = {"statuses": _statuses, "event_times": _event_times, "errors": _errors, "types": _types}
 
 
-def to_arrow(found: OnlineFeatures, include: Iterable[wire.Include]) -> bytes:
-    """The answer as an Arrow stream: statuses and event times as columns `name__status` and `name__event_time`."""
-    frame = found.to_polars()
-    beside: list[pl.Series] = []
+def to_arrow(found: OnlineFeatures, include: Collection[wire.Include]) -> bytes:
+    """The answer as an Arrow stream: the features, and after them what is told of each."""
+    into = io.BytesIO()
+    whole = found.to_polars().hstack(_beside(found, include))
+    # The oldest level: readers that do not know views of text are many.
+    whole.write_ipc_stream(into, compat_level=pl.CompatLevel.oldest())
+    return into.getvalue()
+
+
+def _beside(found: OnlineFeatures, include: Collection[wire.Include]) -> list[pl.Series]:
+    """Columns of statuses, event times and errors, of one feature after another.
+
+    Raises: UsageError if a feature has the name of such a column.
+    """
+    made: list[pl.Series] = []
     for i, name in enumerate(found.names):
         if "statuses" in include:
-            beside.append(pl.Series(f"{name}__status", [row[i] for row in found.statuses], pl.String))
+            made.append(pl.Series(f"{name}__status", [row[i] for row in found.statuses], pl.String))
         if "event_times" in include:
             times = [row[i] for row in found.event_times]
-            beside.append(pl.Series(f"{name}__event_time", times, pl.Datetime("us", "UTC")))
-    into = io.BytesIO()
-    # The oldest level: readers that do not know views of text are many.
-    frame.with_columns(beside).write_ipc_stream(into, compat_level=pl.CompatLevel.oldest())
-    return into.getvalue()
+            made.append(pl.Series(f"{name}__event_time", times, pl.Datetime("us", "UTC")))
+        if "errors" in include:
+            whys = [found.errors.get((row, name)) for row in range(len(found))] if found.errors else None
+            made.append(pl.Series(f"{name}__error", whys or [None] * len(found), pl.String))
+    taken = set(found.names)
+    for column in made:
+        if column.name in taken:
+            raise UsageError(
+                f"`{column.name}` is a feature too, and would stand twice in the answer",
+                at="$.include",
+                hint="ask with full_names, or for JSON",
+            )
+    return made
