@@ -98,7 +98,7 @@ def test_a_variable_that_is_not_set_is_named_with_its_place(written, monkeypatch
         (
             '[streams]\nurl = "x"',
             "unknown section `[streams]`",
-            "known: project, registry, offline, online, engine, storage, serve",
+            "known: project, registry, offline, online, engine, storage, serve, log",
         ),
         ('[online]\nulr = "memory://"', "unknown key `ulr` in `[online]`", "did you mean `url`?"),
         ("[engine]\nthreads = 2", "unknown key `threads` in `[engine]`", "known: url"),

@@ -52,6 +52,8 @@ class Config:
     """A local file that answers about definitions while the registry is away."""
     offline_options: tuple[tuple[str, str], ...] = field(default=(), repr=False)
     """What reaches an object store: names and values. Not shown, for there are secrets among them."""
+    log: Mapping[str, Any] = field(default_factory=dict, hash=False)
+    """The section of the answer log, as it stands there: `gnomon.flows.proof.settings` reads it."""
     storage: tuple[tuple[str, str], ...] = field(default=(), repr=False)
     """The same for the object stores that sources lie in."""
     serve: Mapping[str, Any] = field(default_factory=dict, repr=False, hash=False)
@@ -68,8 +70,8 @@ _KEYS = {
 }
 _STORAGE = "storage"
 """The section of options that sources in object stores share. Its keys are those of the stores."""
-_SERVE = "serve"
-"""The section of the server, which checks it itself."""
+_OWN = ("serve", "log")
+"""The sections of the server and of the answer log, which check them themselves."""
 _VARIABLE = re.compile(r"\$\{(\w+)\}")
 
 
@@ -94,11 +96,11 @@ def load(root: Path, **overrides: str | None) -> Config:
         if section == _STORAGE:
             values[_STORAGE] = _options(content, _STORAGE, file)
             continue
-        if section == _SERVE and isinstance(content, dict):
-            values[_SERVE] = _filled_in(content, _SERVE, str(file))
+        if section in _OWN and isinstance(content, dict):
+            values[section] = _filled_in(content, section, str(file))
             continue
-        if section not in _KEYS and section != _SERVE:
-            raise _unknown(f"section `[{section}]`", section, [*_KEYS, _STORAGE, _SERVE], file)
+        if section not in _KEYS and section not in _OWN:
+            raise _unknown(f"section `[{section}]`", section, [*_KEYS, _STORAGE, *_OWN], file)
         if not isinstance(content, dict):
             raise DataError(f"`{section}` must be a section", at=str(file), hint=f"write [{section}]")
         for key, value in content.items():
@@ -118,7 +120,7 @@ def load(root: Path, **overrides: str | None) -> Config:
 
 def with_overrides(config: Config, **overrides: str | None) -> Config:
     """The configuration with some lines replaced; None leaves a line as it is."""
-    known = {one.name for one in fields(Config)} - {"root", "offline_options", "storage", "serve"}
+    known = {one.name for one in fields(Config)} - {"root", "offline_options", "storage", *_OWN}
     for name in overrides:
         if name not in known:
             raise UsageError(f"`{name}` is not a setting", hint=f"known: {', '.join(sorted(known))}")

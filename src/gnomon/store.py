@@ -8,6 +8,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
+import polars as pl
+
 from gnomon import config as settings
 from gnomon.client.blocking import Client
 from gnomon.define.group import FeatureGroup, Selection
@@ -32,6 +34,10 @@ from gnomon.flows.lookup import lookup
 from gnomon.flows.materialize import Report, materialize
 from gnomon.flows.optimize import OptimizeReport, optimize
 from gnomon.flows.project import Project
+from gnomon.flows.proof.answers import show_answers
+from gnomon.flows.proof.opened import Proof
+from gnomon.flows.proof.report import ConsistencyReport
+from gnomon.flows.proof.requests import regenerated
 from gnomon.flows.push import Pushable, PushAck, Pushes, pushable, pushes_of
 from gnomon.flows.request import Request, resolve_request, served
 from gnomon.flows.retract import Ack, readers_of, retract
@@ -75,6 +81,8 @@ class Store:
             root = Path(path).resolve()
             chosen = settings.load(root, registry=registry, offline=offline, online=online, engine=engine)
         self._project = Project(chosen, clock=clock, author=author)
+        self._proof = Proof(self._project)
+        self._proof.begin()
         self._requests: dict[Any, Request] = {}
         self._compiled: dict[Any, Compiled] = {}
         self._pushes: dict[str, Pushes] = {}
@@ -371,6 +379,75 @@ class Store:
         """
         return check_contract(self._project, read_contract(contract))
 
+    def log_answers(self, share: float) -> None:
+        """Log the answers about a share of all entities, 0 to 1, where `[log]` of gnomon.toml says nothing of it."""
+        self._proof.begin(default=share)
+
+    def answers(
+        self,
+        service: FeatureService | str,
+        *,
+        start: Any = None,
+        end: Any = None,
+        statuses: bool = False,
+    ) -> pl.DataFrame:
+        """What was answered for a service and logged, with a `served_at` in [start, end): a row an entity and request.
+
+        Keys, request values and features by name; `statuses`: `<feature>__status` beside each. What waits in this
+        process for being logged is written before.
+        """
+        found = self._proof.read(
+            self._service(service),
+            start=ALWAYS if start is None else argument(start, "start"),
+            end=NEVER if end is None else argument(end, "end"),
+        )
+        return show_answers(found, statuses=statuses)
+
+    def verify(
+        self,
+        service: FeatureService | str,
+        *,
+        sample: int | None = None,
+        start: Any = None,
+        end: Any = None,
+    ) -> ConsistencyReport:
+        """Compute the logged answers of a service again from the offline rows, and compare them bit by bit.
+
+        `sample`: at most so many rows, spread evenly over those with a `served_at` in [start, end). The report's `ok`
+        tells whether all are the same.
+        """
+        if sample is not None and sample < 1:
+            raise UsageError(f"a sample of {sample} rows verifies nothing", hint="give 1 or more")
+        return self._proof.verify(
+            self._service(service),
+            sample=sample,
+            start=ALWAYS if start is None else argument(start, "start"),
+            end=NEVER if end is None else argument(end, "end"),
+        )
+
+    def regenerate(
+        self,
+        service: FeatureService | str,
+        features: Any,
+        *,
+        start: Any = None,
+        end: Any = None,
+        full_names: bool = False,
+    ) -> Retrieval:
+        """What other features were worth for the logged requests of a service: training data for a new definition, as
+        it would have been served, without waiting for new requests.
+
+        The spine is what was asked: keys, request values, and `event_timestamp`. Groups that the service did not ask
+        are read as of "known".
+        """
+        answers = self._proof.read(
+            self._service(service),
+            start=ALWAYS if start is None else argument(start, "start"),
+            end=NEVER if end is None else argument(end, "end"),
+        )
+        question = regenerated(answers, self._request(features), full_names=full_names)
+        return Retrieval(self._project, question)
+
     def dataset(self, name: str) -> Dataset:
         """A training set saved with `Retrieval.save`."""
         return dataset.open_dataset(self._project, name)
@@ -380,6 +457,13 @@ class Store:
         if not isinstance(group, FeatureGroup | str):
             raise UsageError(f"`{group!r}` is not a feature group", hint="give a gn.FeatureGroup or its name")
         return snapshot, snapshot.group(group if isinstance(group, str) else group.ref)
+
+    def _service(self, service: FeatureService | str) -> str:
+        """A service's name with its version. Raises: UsageError for what is none; NotFound."""
+        if not isinstance(service, FeatureService | str):
+            raise UsageError(f"`{service!r}` is no feature service", hint="give one, or its name")
+        name = service if isinstance(service, str) else service.ref
+        return self._project.registry.snapshot().service(name).ref
 
     def _cached(self, groups: Any) -> list[FeatureGroup]:
         """The groups named; without names, all that keep rows of their own."""

@@ -11,7 +11,7 @@ import typer
 from typer.main import get_command
 
 import gnomon as gn
-from gnomon.cli import access, answers, begin, contracts, definitions, keep, registry, rows, serving
+from gnomon.cli import access, answers, begin, contracts, definitions, keep, proof, registry, rows, serving
 from gnomon.cli.failures import DONE, INTERRUPTED, prepare_streams, report
 from gnomon.cli.output import BROKEN_PIPE, flush, silence, write
 
@@ -32,6 +32,7 @@ COMMANDS: dict[str, dict[str, Callable[..., Any]]] = {
         "backfill": rows.backfill,
     },
     "Keep": {"copy": keep.copy, "optimize": keep.optimize, "vacuum": keep.vacuum},
+    "Prove": {"verify": proof.verify, "regenerate": proof.regenerate},
     "Ask": {"training": answers.training, "get": answers.get, "explain": answers.explain},
     "Serve": {"serve": serving.serve, "audit": access.audit},
 }

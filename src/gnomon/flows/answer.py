@@ -105,6 +105,11 @@ class OnlineFeatures:
         columns = [[STATUSES[code] for code in codes] for codes in self._by_column(lambda a: a.codes())]
         return [list(row) for row in zip(*columns, strict=True)]
 
+    @property
+    def codes(self) -> list[list[int]]:
+        """By feature and row: positions in STATUSES."""
+        return self._by_column(lambda a: a.codes())
+
     @cached_property
     def event_times(self) -> list[list[Any]]:
         """By row, in feature order: the event time of the key's newest visible row (UTC), None if there is

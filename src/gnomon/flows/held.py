@@ -65,10 +65,10 @@ class Cut:
 
     at: Words
     """[n]: the instant at which the store was read."""
-    tables: tuple[str, ...] | None = None
+    tables: tuple[str | None, ...] | None = None
     """[n]: the identity of the table that answered, empty for none; None: what the journal says of `at`."""
     counters: Words | None = None
-    """[n]: version counters of the values read."""
+    """[n]: version counters of the values read; -1: not known."""
 
 
 @dataclass(frozen=True)
@@ -300,7 +300,7 @@ def answer_held(
     """
     writes = read_writes(project, group)
     found, q_key = gather(project, group, layout, outputs, spine, writes)
-    tables = writes.tables_at(cut.at) if cut.tables is None else cut.tables
+    tables = _tables(writes, cut)
     if strict:
         _check_there(found, group, cut, tables)
     moments = pl.DataFrame(
@@ -312,14 +312,21 @@ def answer_held(
         },
         schema={"key": pl.Int64, "table": pl.String, "seen": pl.Int64, "left": pl.Int64},
     )
-    code, classes = _classes(moments, _touches(found, layout, spine, q_key), counted=cut.counters is not None)
+    code, classes = _classes(moments, touches(found, layout, spine, q_key), counted=cut.counters is not None)
     rows, row_code = _rows_of(found, classes)
     rows = _without_retracted(project, group, layout, rows, row_code, classes)
     made = answer_coded(layout, outputs, rows.drop(_CODE), spine, "known", code, cols.words(rows[_CODE]))
     return Held(made, [_unready(writes, layout, output, spine, tables) for output in outputs])
 
 
-def _touches(found: Gathered, layout: Layout, spine: Spine, q_key: Words) -> pl.DataFrame:
+def _tables(writes: Writes, cut: Cut) -> tuple[str, ...]:
+    told = writes.tables_at(cut.at)
+    if cut.tables is None:
+        return told
+    return tuple(one if given is None else given for given, one in zip(cut.tables, told, strict=True))
+
+
+def touches(found: Gathered, layout: Layout, spine: Spine, q_key: Words) -> pl.DataFrame:
     """Which entries wrote which keys: `key`, `entry`, `counter` (null where it is not known), and of the entry `table`,
     `begin`, `end`, `retracted`.
     """
@@ -356,7 +363,7 @@ def _classes(moments: pl.DataFrame, touches: pl.DataFrame, *, counted: bool) -> 
         held = (
             pl.when(pl.col("end") == NEVER)
             .then((pl.col("begin") <= pl.col("seen") + TOLERANCE) & (pl.col("left") > pl.col("accounted")))
-            .when(pl.col("counter").is_null())
+            .when(pl.col("counter").is_null() | (pl.col("left") < 0))
             .then(held)
             .otherwise((pl.col("counter") <= pl.col("left")) | (pl.col("end") < pl.col("seen") - TOLERANCE))
         )
@@ -453,4 +460,14 @@ def _check_there(found: Gathered, group: FeatureGroup, cut: Cut, tables: Sequenc
         )
 
 
-__all__ = ["TOLERANCE", "Cut", "Gathered", "Held", "Writes", "answer_held", "gather", "read_writes"]
+__all__ = [
+    "TOLERANCE",
+    "Cut",
+    "Gathered",
+    "Held",
+    "Writes",
+    "answer_held",
+    "gather",
+    "read_writes",
+    "touches",
+]

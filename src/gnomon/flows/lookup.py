@@ -22,7 +22,8 @@ from gnomon.flows.compiled import Compiled, Flags, Ready, unanswerable
 from gnomon.flows.external import Asking, check_now
 from gnomon.flows.fields import Fields, own_rows
 from gnomon.flows.online import EPOCH, lane_name
-from gnomon.flows.project import Project
+from gnomon.flows.project import AnswerSink, Project
+from gnomon.flows.proof.log import REQUEST_ID, Logged
 from gnomon.flows.question import Columns, Instants, instants, key_columns
 from gnomon.flows.request import Step
 from gnomon.online.codec import MIN, refuse
@@ -54,6 +55,7 @@ def lookup(
     keys, n = key_columns(entities, compiled.keys)
     fields = compiled.needed.read(request, n)
     t = instants(at, n, project.clock)
+    seen = t.latest if at is None else None
     encoded: Encoded = {}
     services: Services = {}
     for _ in range(_TRIES):
@@ -78,11 +80,42 @@ def lookup(
                 except Changed:
                     # A hot key was written, or its table has gone, while its leaves were read.
                     continue
-                return _gather(compiled, answered, fields, t, n)
+                found = _gather(compiled, answered, fields, t, n)
+                if project.log is not None and compiled.request.of_service:
+                    _note(
+                        project.log,
+                        found,
+                        compiled,
+                        questions,
+                        values,
+                        keys,
+                        fields,
+                        t,
+                        seen or project.clock(),
+                    )
+                return found
         compiled = recompile()
     raise Unavailable(
         "the online tables change all the time", hint="try again when materialization has ended"
     )
+
+
+def _note(
+    log: AnswerSink,
+    found: OnlineFeatures,
+    compiled: Compiled,
+    questions: list[_Question],
+    values: list[list[bytes | None]],
+    keys: Columns,
+    fields: Fields,
+    t: Instants,
+    seen: int,
+) -> None:
+    """Log an answer: by reference, for whoever writes it later."""
+    held = iter(values)
+    of_jobs = [None if q.asked is None else next(held) for q in questions]
+    names = [q.keys for q in questions]
+    log.put(Logged(found, compiled, keys, fields, names, of_jobs, t.each, seen, REQUEST_ID.get()))
 
 
 @dataclass(slots=True)

@@ -44,6 +44,14 @@ _LOOK_EVERY = 1.0
 """Seconds."""
 
 
+class AnswerSink(Protocol):
+    """What takes the answers that are to be logged."""
+
+    def put(self, answer: Any) -> None: ...
+
+    def close(self) -> None: ...
+
+
 class Project:
     """Opens each store on first use, and closes what it opened."""
 
@@ -55,6 +63,8 @@ class Project:
         """On-demand functions that this process has seen, by `name@version` and the hash of their code: a notebook
         that tries another body still has the one that was applied.
         """
+        self.log: AnswerSink | None = None
+        """Where answers are logged; None: nowhere."""
         self.closed = False
         self._recent: Snapshot | None = None
         self._looked = 0.0
@@ -192,7 +202,10 @@ class Project:
             raise UsageError("the store is closed", hint="use it within its `with` block, or open it again")
 
     def close(self) -> None:
-        """Let go of everything that was opened."""
+        """Let go of everything that was opened. What answers wait for being kept are written before."""
+        if self.log is not None:
+            self.log.close()
+            self.log = None
         with self._owning:
             owned, self._owned = list(self._owned.values()), {}
         # The newest first, and before the stores: what was made later may use what was there, up to its end.

@@ -53,6 +53,10 @@ class Question:
     """Until when the sources of labels are said to be complete; None: each up to its greatest known_at."""
     cuts: Mapping[str, Cut] = field(default_factory=dict)
     """As of "served": by group, which values logged answers were made of; else it is told by t."""
+    again: bool = False
+    """Whether logged requests are answered by other definitions: groups that they did not ask are read as of "known",
+    and features that were not ready then are told all the same.
+    """
 
 
 @dataclass
@@ -175,9 +179,9 @@ def compute(project: Project, question: Question) -> Computed:
             values.update(labelled.values)
             continue
         unready: Sequence[NDArray[np.bool_]] = ()
-        if question.as_of == "served":
+        if question.as_of == "served" and (not question.again or cut_name(job) in question.cuts):
             held, reading = answer_served(project, question, job)
-            found, unready = held.answer, held.unready
+            found, unready = held.answer, () if question.again else held.unready
         else:
             found, reading = answer_job(project, question, job)
         done.readings[job.layout.ref] = reading
@@ -227,13 +231,17 @@ def _asked(question: Question, job: Job) -> pl.DataFrame:
     )
 
 
+def spine_of(question: Question, job: Job) -> Spine:
+    """The questions about one group."""
+    asked = _asked(question, job)
+    keys = asked.select(key(i) for i in range(len(job.layout.keys)))
+    return Spine(keys, question.t, asked.select(lane(i) for i in job.request_inputs))
+
+
 def answer_served(project: Project, question: Question, job: Job) -> tuple[Held, Reading]:
     """The features of one group for a spine, as the online store would have answered at each time."""
     reading = read_job(project.reader(job.group, job.layout), question, job)
-    questions = _asked(question, job)
-    keys = [key(i) for i in range(len(job.layout.keys))]
-    own = questions.select(lane(i) for i in job.request_inputs)
-    spine = Spine(questions.select(keys), question.t, own)
+    spine = spine_of(question, job)
     cut = question.cuts.get(cut_name(job))
     strict = cut is None
     held = answer_held(
@@ -249,8 +257,7 @@ def cut_name(job: Job) -> str:
 
 def answer_job(project: Project, question: Question, job: Job) -> tuple[Answer, Reading]:
     """The features of one group for a spine."""
-    assert question.as_of != "served"
-    as_of = question.as_of
+    as_of: AsOf = "known" if question.as_of == "served" else question.as_of
     layout = job.layout
     reader = project.reader(job.group, layout)
     reading = read_job(reader, question, job)

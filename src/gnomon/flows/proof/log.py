@@ -1,0 +1,132 @@
+"""The answer log: answers as they are given → a buffer → batches that a thread of the background writes.
+
+The path of a question appends one reference, and nothing more: what is written of an answer is taken from it later, in
+columns, many answers at once. It never waits and never fails for the log's sake; what finds the buffer full is dropped
+and counted. Written when the store is closed, too.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections import deque
+from collections.abc import Callable, Sequence
+from contextvars import ContextVar
+from dataclasses import dataclass
+from zlib import crc32
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gnomon.errors import GnomonError
+from gnomon.flows.answer import OnlineFeatures
+from gnomon.flows.compiled import Compiled
+from gnomon.flows.fields import Fields
+from gnomon.flows.question import Columns
+
+REQUEST_ID: ContextVar[str] = ContextVar("gnomon_request_id", default="")
+"""What the request is called that is being answered: set by a server, and logged with the answer."""
+
+_log = logging.getLogger(__name__)
+_ALL = 1 << 32
+
+
+@dataclass(slots=True, eq=False)
+class Logged:
+    """One answer, as references to what it was made of. Nothing in it is changed after it was given."""
+
+    found: OnlineFeatures
+    compiled: Compiled
+    keys: Columns
+    fields: Fields
+    names: Sequence[Sequence[bytes]]
+    """By job: the keys' bytes."""
+    values: Sequence[Sequence[bytes | None] | None]
+    """By job: the values that were read; None where there was no table to be asked."""
+    t: NDArray[np.int64]
+    seen: int
+    """When the store was read."""
+    request: str
+
+
+@dataclass
+class Counts:
+    """What became of answers, since the process began."""
+
+    answers: int = 0
+    """Rows written."""
+    dropped: int = 0
+    """Answers that found the buffer full."""
+    failed: int = 0
+    """Rows that could not be written."""
+
+
+Write = Callable[[list[Logged]], int]
+"""Writes answers, and returns how many rows."""
+
+
+class AnswerLog:
+    """The buffer and the thread that empties it. Thread-safe."""
+
+    def __init__(self, write: Write, *, sample: float, every: float, buffer: int) -> None:
+        """`sample`: the share of entities, 0 to 1; `every`: seconds between writes; `buffer`: answers that may wait."""
+        self.counts = Counts()
+        self._write = write
+        self._below = round(sample * _ALL)
+        self._every = every
+        self._size = buffer
+        self._waiting: deque[Logged] = deque()
+        self._writing = threading.Lock()
+        self._wake = threading.Event()
+        self._closed = False
+        self._thread: threading.Thread | None = None
+
+    def put(self, answer: Logged) -> None:
+        """Take an answer. Never blocks; costs some microseconds at most."""
+        if self._below < _ALL and not any(self.is_sampled(answer.names, i) for i in range(len(answer.t))):
+            return
+        if len(self._waiting) >= self._size:
+            self.counts.dropped += 1
+            return
+        self._waiting.append(answer)
+        if self._thread is None:
+            self._start()
+
+    def is_sampled(self, names: Sequence[Sequence[bytes]], row: int) -> bool:
+        """Whether an entity is in the sample: by its key alone, so that it always is or never."""
+        code = 0
+        for of_job in names:
+            code = crc32(of_job[row], code)
+        return code < self._below
+
+    def flush(self) -> None:
+        """Write what waits, and return when it is written."""
+        with self._writing:
+            batch = [self._waiting.popleft() for _ in range(len(self._waiting))]
+            if not batch:
+                return
+            try:
+                self.counts.answers += self._write(batch)
+            except (GnomonError, OSError) as error:
+                # Answers go on whatever becomes of their log.
+                self.counts.failed += sum(len(one.t) for one in batch)
+                _log.error("%d answers could not be logged: %s", len(batch), error)
+
+    def close(self) -> None:
+        """Write what waits, and let the thread end."""
+        self._closed = True
+        self._wake.set()
+        if self._thread is not None:
+            self._thread.join()
+        self.flush()
+
+    def _start(self) -> None:
+        with self._writing:
+            if self._thread is None and not self._closed:
+                self._thread = threading.Thread(target=self._run, name="gnomon-answers", daemon=True)
+                self._thread.start()
+
+    def _run(self) -> None:
+        while not self._closed:
+            self._wake.wait(self._every)
+            self.flush()
