@@ -10,6 +10,8 @@ from __future__ import annotations
 
 import importlib
 import json
+import os
+import shutil
 import socket
 import subprocess
 import sys
@@ -188,6 +190,67 @@ def dynamodb_url(dynamodb_server: Server, monkeypatch: pytest.MonkeyPatch) -> st
     monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
     with urlopen(f"http://127.0.0.1:{dynamodb_server.port}/moto-api/reset", data=b"", timeout=5):
         return dynamodb_server.url
+
+
+# --- Bigtable -----------------------------------------------------------------------------------------------
+
+_GO = Path(__file__).parent / "bigtable"
+_BUILDING = 600.0
+"""Seconds that Google's emulator may take to be fetched and built, which is once for a checkout."""
+
+
+def _emulator() -> Path:
+    """Google's emulator, a program in Go of the version that go.mod names. Without Go the test is skipped."""
+    built = _GO / ".build" / "emulator"
+    pinned = _GO / "go.mod"
+    if not built.exists() or built.stat().st_mtime < pinned.stat().st_mtime:
+        go = shutil.which("go") or "/usr/local/go/bin/go"
+        if not Path(go).exists():
+            pytest.skip("needs a server: Go, which builds Google's emulator of Bigtable")
+        built.parent.mkdir(exist_ok=True)
+        # By another name first: several processes may build, and each finds it whole or not at all.
+        made = built.with_name(f"emulator-{os.getpid()}")
+        package = "cloud.google.com/go/bigtable/cmd/emulator"
+        subprocess.run(
+            [go, "build", "-o", made, package], cwd=_GO, check=True, timeout=_BUILDING, env=os.environ
+        )
+        made.replace(built)
+    return built
+
+
+def _bigtable(folder: Path) -> Server:
+    _wheel("google.cloud.bigtable", "google-cloud-bigtable")
+    binary = str(_emulator())
+    return Server(
+        folder,
+        lambda port: [binary, "-host", "127.0.0.1", "-port", str(port)],
+        answers=_listens,
+        url="bigtable://test-project/instance",
+    )
+
+
+def _listens(port: int) -> bool:
+    try:
+        with socket.create_connection(("127.0.0.1", port), timeout=1):
+            return True
+    except OSError:
+        return False
+
+
+@pytest.fixture(scope="session")
+def bigtable_server() -> Iterator[Server]:
+    with _running(_bigtable) as server:
+        yield server
+
+
+_bigtables = count(1)
+
+
+@pytest.fixture
+def bigtable_url(bigtable_server: Server, monkeypatch: pytest.MonkeyPatch) -> str:
+    """`bigtable://test-project/instance/name` of a table that does not exist; where it is, the environment tells."""
+    monkeypatch.setenv("BIGTABLE_EMULATOR_HOST", f"127.0.0.1:{bigtable_server.port}")
+    return f"{bigtable_server.url}/test-{next(_bigtables)}"
 
 
 # --- SeaweedFS ----------------------------------------------------------------------------------------------

@@ -27,7 +27,7 @@ url = "sqlite:///.gnomon/registry.db"
 url = ".gnomon/offline"                  # Delta tables; or s3://bucket/prefix, gs://…, abfs://…
 
 [online]
-url = "lmdb://.gnomon/online"            # or redis://…, postgresql://…, dynamodb://…, memory://
+url = "lmdb://.gnomon/online"            # or redis://…, postgresql://…, dynamodb://…, bigtable://…, memory://
 
 [engine]
 url = "local"

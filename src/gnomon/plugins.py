@@ -20,6 +20,7 @@ Kind = Literal["online", "engine", "offline", "registry"]
 
 BUILT_IN: dict[Kind, dict[str, str]] = {
     "online": {
+        "bigtable": "gnomon.online.bigtable:BigtableStore [bigtable]",
         "dynamodb": "gnomon.online.dynamodb:DynamoStore [dynamodb]",
         "lmdb": "gnomon.online.lmdb:LmdbStore",
         "memory": "gnomon.online.memory:MemoryStore",

@@ -49,6 +49,7 @@ DRIVERS: dict[str, tuple[str, ...]] = {
     "granian": ("serve/server.py",),
     "lmdb": ("online/lmdb*.py",),
     "google": ("online/bigtable*.py",),
+    "grpc": ("online/bigtable*.py",),
     "httpx2": ("client/*.py", "sources/external.py"),
     "hiredis": ("online/redis*.py",),
     "numba": ("kernels/*.py",),
