@@ -5,17 +5,22 @@ from __future__ import annotations
 import asyncio
 import os
 import ssl
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self, TypeVar
 
+from gnomon.abc.registry import Revision
 from gnomon.client import calls
 from gnomon.client.call import Call, Reply
 from gnomon.client.connection import connect, new_request_id
+from gnomon.client.definitions import documents, head, history
 from gnomon.client.retry import RETRIES, TIMEOUT, Patience, Trial
+from gnomon.define.collect import KINDS
 from gnomon.errors import UsageError
 from gnomon.flows.answer import OnlineFeatures
+from gnomon.registry.registry import kind_named
+from gnomon.registry.snapshot import Snapshot
 
 if TYPE_CHECKING:
     import httpx2
@@ -49,6 +54,7 @@ class AsyncClient:
             headers=headers,
         )
         self._client: httpx2.AsyncClient | None = self._open()
+        self._registry = AsyncRegistry(self._ask)
 
     def __repr__(self) -> str:
         return f"AsyncClient({self._connection.url!r})"
@@ -71,6 +77,11 @@ class AsyncClient:
     def url(self) -> str:
         """The server's address."""
         return self._connection.url
+
+    @property
+    def registry(self) -> AsyncRegistry:
+        """Definitions by revision, to be read: get, list, at, history. The objects are those that were applied."""
+        return self._registry
 
     async def get_online_features(
         self, features: Any, entities: Any, *, request: Any = None, at: Any = None, full_names: bool = False
@@ -117,3 +128,42 @@ class AsyncClient:
         self._process = os.getpid()
         made: httpx2.AsyncClient = self._connection.httpx.AsyncClient(**self._connection.options())
         return made
+
+
+class AsyncRegistry:
+    """The registry of a server, as `Registry` tells of it; to be read, and awaited."""
+
+    def __init__(self, ask: Callable[[Call[Any]], Awaitable[Any]]) -> None:
+        self._ask = ask
+        self._newest: Snapshot | None = None
+
+    async def snapshot(self) -> Snapshot:
+        """The newest revision. Read again only if there is a newer one."""
+        newest = self._newest
+        if newest is None or newest.revision != await self._ask(head()):
+            self._newest = newest = Snapshot.of(await self._ask(documents()))
+        return newest
+
+    async def at(self, revision: int) -> Snapshot:
+        """A revision of the past; 0 is the empty one. Raises: NotFound."""
+        return Snapshot.of(await self._ask(documents(revision)))
+
+    async def history(self) -> tuple[Revision, ...]:
+        """All revisions, the newest first."""
+        found: list[Revision] = []
+        before: int | None = None
+        while True:
+            page, before = await self._ask(history(before))
+            found += page
+            if before is None:
+                return tuple(found)
+
+    async def get(self, kind: str, name: str) -> Any:
+        """A definition: `await registry.get("group", "airport_weather")`. Raises: NotFound, UsageError."""
+        return (await self.snapshot()).get(kind_named(kind), name)
+
+    async def list(self, kind: str | None = None) -> tuple[Any, ...]:
+        """All definitions of a kind, or of every kind."""
+        snapshot = await self.snapshot()
+        kinds = KINDS if kind is None else (kind_named(kind),)
+        return tuple(definition for one in kinds for definition in snapshot.list(one))

@@ -12,9 +12,11 @@ from typing import TYPE_CHECKING, Any, Self, TypeVar
 from gnomon.client import calls
 from gnomon.client.call import Call, Reply
 from gnomon.client.connection import connect, new_request_id
+from gnomon.client.definitions import ServedRegistry
 from gnomon.client.retry import RETRIES, TIMEOUT, Patience, Trial
 from gnomon.errors import UsageError
 from gnomon.flows.answer import OnlineFeatures
+from gnomon.registry.registry import Registry
 from gnomon.time import sleep
 
 if TYPE_CHECKING:
@@ -54,6 +56,7 @@ class Client:
             headers=headers,
         )
         self._client: httpx2.Client | None = self._open()
+        self._registry = Registry(ServedRegistry(self.url, self._ask))
 
     def __repr__(self) -> str:
         return f"Client({self._connection.url!r})"
@@ -76,6 +79,11 @@ class Client:
     def url(self) -> str:
         """The server's address."""
         return self._connection.url
+
+    @property
+    def registry(self) -> Registry:
+        """Definitions by revision, to be read: get, list, at, history. The objects are those that were applied."""
+        return self._registry
 
     def get_online_features(
         self, features: Any, entities: Any, *, request: Any = None, at: Any = None, full_names: bool = False

@@ -24,7 +24,7 @@ from gnomon.serve.log import Line
 from gnomon.serve.openapi import Operation
 from gnomon.serve.problems import Refused
 from gnomon.serve.reply import Reply
-from gnomon.serve.routes import docs, feast, health, online, push
+from gnomon.serve.routes import docs, feast, health, online, push, registry
 from gnomon.serve.served import Served
 from gnomon.time import monotonic, system_clock, to_datetime
 
@@ -38,6 +38,7 @@ _ROUTES = (
     push,
     health,
     feast,
+    registry,
 )
 _ID_LENGTH = 128
 _UNCOUNTED = {"/livez", "/readyz", "/metrics"}

@@ -227,3 +227,34 @@ class History(msgspec.Struct, frozen=True):
     revisions: list[RevisionAnswer]
     next: int | None
     """What `before` must be for the older ones; null at the beginning."""
+
+
+class RegistryHead(msgspec.Struct, frozen=True):
+    """How far the registry is."""
+
+    revision: int
+    """The newest; 0 where nothing was applied yet."""
+
+
+class RegistryDocument(msgspec.Struct, frozen=True):
+    """A definition as of a revision."""
+
+    kind: str
+    ref: str
+    """Its name, with `@version` where the kind has versions."""
+    document: str | None
+    """As the registry holds it; null: removed."""
+    revision: int
+    """That put or removed it."""
+    author: str
+
+
+class RegistryDocuments(msgspec.Struct, frozen=True):
+    """A revision of the registry, whole."""
+
+    revision: int
+    author: str
+    time: int
+    """Microseconds since 1970-01-01 UTC."""
+    message: str
+    objects: list[RegistryDocument]
