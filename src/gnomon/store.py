@@ -35,6 +35,7 @@ from gnomon.flows.materialize import Report, materialize
 from gnomon.flows.optimize import OptimizeReport, optimize
 from gnomon.flows.project import Project
 from gnomon.flows.proof.answers import show_answers
+from gnomon.flows.proof.log import Counts
 from gnomon.flows.proof.opened import Proof
 from gnomon.flows.proof.report import ConsistencyReport
 from gnomon.flows.proof.requests import regenerated
@@ -382,6 +383,11 @@ class Store:
     def log_answers(self, share: float) -> None:
         """Log the answers about a share of all entities, 0 to 1, where `[log]` of gnomon.toml says nothing of it."""
         self._proof.begin(default=share)
+
+    @property
+    def answer_counts(self) -> Counts | None:
+        """What became of answers that were to be logged; None if none are."""
+        return None if self._proof.log is None else self._proof.log.counts
 
     def answers(
         self,

@@ -6,7 +6,7 @@ nothing that computes, and a process that only asks stays light.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
@@ -34,6 +34,8 @@ class Answered:
     """Event times by row; ALWAYS for none."""
     reasons: Callable[[], list[Mapping[int, str]]]
     """By output: row → why it could not be answered."""
+    states: Callable[[], np.ndarray[Any, Any]] | None = None
+    """The codes as an array [outputs, rows], where that costs less."""
 
 
 @dataclass
@@ -105,11 +107,6 @@ class OnlineFeatures:
         columns = [[STATUSES[code] for code in codes] for codes in self._by_column(lambda a: a.codes())]
         return [list(row) for row in zip(*columns, strict=True)]
 
-    @property
-    def codes(self) -> list[list[int]]:
-        """By feature and row: positions in STATUSES."""
-        return self._by_column(lambda a: a.codes())
-
     @cached_property
     def event_times(self) -> list[list[Any]]:
         """By row, in feature order: the event time of the key's newest visible row (UTC), None if there is
@@ -130,3 +127,17 @@ class OnlineFeatures:
     def _by_column(self, of: Callable[[Answered], list[list[int]]]) -> list[list[int]]:
         known = {id(a): of(a) for a in self._answered}
         return [known[id(a)][i] for a, i in zip(self._answered, self._places, strict=True)]
+
+
+def states_of(batch: Sequence[OnlineFeatures]) -> np.ndarray[Any, Any]:
+    """[features, rows of all]: positions in STATUSES, of answers to one compiled request, one behind the other."""
+    sources = batch[0]._answered
+    places = batch[0]._places
+    # The first column of each source stands for it: in all answers of the batch they come in the same order.
+    first = {id(source): i for i, source in reversed(list(enumerate(sources)))}
+    known = {i: np.concatenate([_states(one._answered[i]) for one in batch], axis=1) for i in first.values()}
+    return np.stack([known[first[id(source)]][place] for source, place in zip(sources, places, strict=True)])
+
+
+def _states(answered: Answered) -> np.ndarray[Any, Any]:
+    return np.array(answered.codes(), np.int64) if answered.states is None else answered.states()

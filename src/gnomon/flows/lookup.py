@@ -204,7 +204,9 @@ def _answered(
     def reasons() -> list[Mapping[int, str]]:
         return _reasons(ready, found, names, status_codes())
 
-    return Answered(columns, status_codes, found.event_times.tolist, reasons)
+    plain = not refused and ready.asked == tuple(range(size))
+    states = (lambda: found.statuses) if plain else None
+    return Answered(columns, status_codes, found.event_times.tolist, reasons, states)
 
 
 def _spread(

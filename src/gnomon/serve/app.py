@@ -17,6 +17,7 @@ from starlette.responses import Response
 from starlette.routing import Route, Router
 
 from gnomon.errors import GnomonError
+from gnomon.flows.proof.log import REQUEST_ID
 from gnomon.serve import problems, reply
 from gnomon.serve.access import ANYBODY
 from gnomon.serve.limits import Message, Receive, check_length, check_media, limited, read_body
@@ -75,6 +76,8 @@ class App:
         began = monotonic()
         headers: dict[bytes, bytes] = dict(scope["headers"])
         request_id = self._request_id(headers.get(b"x-request-id"))
+        # Each request is a task of its own, whose context nobody else sees.
+        REQUEST_ID.set(request_id)
         told = _Told(scope, request_id)
         served.in_flight += 1
         try:

@@ -76,6 +76,10 @@ COUNTERS: dict[str, Told] = {
 }
 GAUGES: dict[str, Told] = {
     "gnomon_in_flight": Told("Requests being answered", ()),
+    "gnomon_answers_logged": Told(
+        "Rows of the answer log since the workers began: written, dropped since the buffer was full, failed",
+        ("outcome",),
+    ),
     "gnomon_group_event_time_seconds": Told(
         "The greatest activation that is online, in seconds since 1970: its distance from now is the group's age",
         ("group",),

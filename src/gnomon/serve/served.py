@@ -10,6 +10,7 @@ import asyncio
 import logging
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextvars import copy_context
 from pathlib import Path
 from typing import TypeVar
 
@@ -72,7 +73,8 @@ class Served:
         if self._waiting >= self.settings.pool * (1 + _WAITING):
             raise problems.busy("too many requests wait for a store")
         self._waiting += 1
-        future = self._pool.submit(work, *arguments)
+        # In the request's context: what is logged there tells the request's id.
+        future = self._pool.submit(copy_context().run, work, *arguments)
         future.add_done_callback(lambda _: loop.call_soon_threadsafe(self._ended))
         loop = asyncio.get_running_loop()
         try:
@@ -131,8 +133,16 @@ class Served:
         snapshot = self.store.registry.snapshot()
         return None if snapshot.revision == self.questions.revision else snapshot
 
+    def _tell_log(self) -> None:
+        counts = self.store.answer_counts
+        if counts is not None:
+            self.metrics.set("gnomon_answers_logged", "written", to=float(counts.answers))
+            self.metrics.set("gnomon_answers_logged", "dropped", to=float(counts.dropped))
+            self.metrics.set("gnomon_answers_logged", "failed", to=float(counts.failed))
+
     async def _publish(self) -> None:
         while True:
+            self._tell_log()
             self.metrics.publish()
             await asyncio.sleep(1.0)
 

@@ -24,6 +24,7 @@ from granian.log import LogLevels
 from granian.server import MPServer
 
 from gnomon.errors import Unavailable, UsageError
+from gnomon.flows.proof.settings import SERVER_SAMPLE
 from gnomon.serve.app import App
 from gnomon.serve.log import AccessLog
 from gnomon.serve.served import Served
@@ -98,7 +99,9 @@ def make_app(root: Path, settings: Settings, folder: Path) -> App:
     """The app of one worker, made in its process."""
     logging.config.dictConfig(_LOGGING)
     stream = sys.stdout.buffer if settings.access_log else None
-    return App(Served(Store(root), settings, log=AccessLog(stream), folder=folder))
+    store = Store(root)
+    store.log_answers(SERVER_SAMPLE)
+    return App(Served(store, settings, log=AccessLog(stream), folder=folder))
 
 
 def _check_exposure(settings: Settings) -> None:

@@ -24,6 +24,7 @@ import polars as pl
 
 from gnomon.abc.offline import OfflineStore
 from gnomon.errors import UsageError
+from gnomon.flows.answer import states_of
 from gnomon.flows.compiled import Compiled
 from gnomon.flows.fields import needed_fields
 from gnomon.flows.project import Project
@@ -126,7 +127,7 @@ class AnswerTables:
         for (_, day), of_one in groups.items():
             compiled = of_one[0].compiled
             frame = encode(of_one, self._definitions(compiled.request))
-            frame = frame.filter(_sampled(log, of_one))
+            frame = frame if log.takes_all else frame.filter(_sampled(log, of_one))
             if len(frame):
                 self.store.append(table_name(compiled.request.label, day), frame)
                 rows += len(frame)
@@ -171,13 +172,13 @@ def encode(batch: Sequence[Logged], definitions: str) -> pl.DataFrame:
         given = list(chain.from_iterable(one.keys[name] for one in batch))
         made[f"k__{name}"] = pl.Series(given, dtype=dtype, strict=False)
     for name, dtype in columns.fields.items():
-        made[f"r__{name}"] = pl.concat([one.fields[name, dtype] for one in batch]).cast(dtype)
+        made[f"r__{name}"] = pl.concat([one.fields[name, dtype] for one in batch])
     values = [list(one.found.to_dict().values()) for one in batch]
-    codes = [one.found.codes for one in batch]
+    codes = states_of([one.found for one in batch]).astype(np.int8)
     for i, (name, dtype) in enumerate(columns.features.items()):
         of_all = list(chain.from_iterable(one[i] for one in values))
         made[f"v__{name}"] = pl.Series(of_all, dtype=dtype, strict=False)
-        made[f"s__{name}"] = pl.Series(list(chain.from_iterable(one[i] for one in codes)), dtype=pl.Int8)
+        made[f"s__{name}"] = pl.Series(codes[i])
     return pl.DataFrame({name: made[name].alias(name) for name in columns.schema})
 
 

@@ -83,7 +83,7 @@ class AnswerLog:
 
     def put(self, answer: Logged) -> None:
         """Take an answer. Never blocks; costs some microseconds at most."""
-        if self._below < _ALL and not any(self.is_sampled(answer.names, i) for i in range(len(answer.t))):
+        if not self.takes_all and not any(self.is_sampled(answer.names, i) for i in range(len(answer.t))):
             return
         if len(self._waiting) >= self._size:
             self.counts.dropped += 1
@@ -91,6 +91,11 @@ class AnswerLog:
         self._waiting.append(answer)
         if self._thread is None:
             self._start()
+
+    @property
+    def takes_all(self) -> bool:
+        """Whether every entity is in the sample."""
+        return self._below >= _ALL
 
     def is_sampled(self, names: Sequence[Sequence[bytes]], row: int) -> bool:
         """Whether an entity is in the sample: by its key alone, so that it always is or never."""
