@@ -64,8 +64,8 @@ class Served:
         self._waiting = 0
         self._beside: list[asyncio.Task[None]] = []
 
-    async def run(self, work: Callable[..., R], *arguments: object) -> R:
-        """Do blocking work in a thread, and wait for it no longer than a request may take.
+    async def run(self, work: Callable[..., R], *arguments: object, seconds: float | None = None) -> R:
+        """Do blocking work in a thread, and wait for it no longer than a request may take, or so many seconds.
 
         Raises: Refused, 503 where too much waits already, 504 where it took too long: the thread then goes on, but
                 nobody waits for it; what `work` raises.
@@ -77,10 +77,11 @@ class Served:
         future = self._pool.submit(copy_context().run, work, *arguments)
         future.add_done_callback(lambda _: loop.call_soon_threadsafe(self._ended))
         loop = asyncio.get_running_loop()
+        limit = self.settings.timeout if seconds is None else seconds
         try:
-            return await asyncio.wait_for(asyncio.wrap_future(future), self.settings.timeout)
+            return await asyncio.wait_for(asyncio.wrap_future(future), limit)
         except TimeoutError:
-            raise problems.took_too_long(self.settings.timeout) from None
+            raise problems.took_too_long(limit) from None
 
     def _ended(self) -> None:
         self._waiting -= 1

@@ -29,6 +29,8 @@ class Settings:
     """Entities of one question."""
     timeout: float = 10.0
     """Seconds that a request may take: to arrive, and then to be worked on outside the event loop."""
+    training_timeout: float = 600.0
+    """Seconds that a training set may take."""
     in_flight: int = 512
     """Requests at a time; others are told to come again."""
     pool: int = 16
@@ -58,7 +60,7 @@ class Settings:
 
 
 _NOT_KEYS = {"sections"}
-_DURATIONS = {"timeout", "look_every", "shutdown"}
+_DURATIONS = {"timeout", "training_timeout", "look_every", "shutdown"}
 _LEAST = {
     "workers": 1,
     "body_limit": 1,
@@ -67,6 +69,7 @@ _LEAST = {
     "pool": 1,
     "port": 0,
     "timeout": 0.001,
+    "training_timeout": 0.001,
     "look_every": 0.01,
     "shutdown": 0.0,
 }
