@@ -13,7 +13,7 @@ from gnomon.client.problems import raise_problem
 from gnomon.offline.delta import DeltaStore
 from gnomon.offline.places import Folder
 from gnomon.registry.requirements import RevisionIs
-from gnomon.registry.updates import Put
+from gnomon.registry.updates import Put, Remove
 from gnomon.store import Dataset
 from gnomon.time import instant
 
@@ -90,6 +90,14 @@ def _conflict(folder: Path) -> None:
     with _store(folder) as store:
         store.apply([_spending()])
         store.registry.commit([RevisionIs(0)], [Put("entity", "shop", "{}")])
+
+
+def _broken_contract(folder: Path) -> None:
+    with _store(folder) as store:
+        store.apply([gn.FeatureService("model", features=[_spending()])])
+        contract = store.contract("model")
+        store.registry.commit([], [Remove("service", "model@1")], "no model any more")
+        store.pins.require("model@1", contract.hash)
 
 
 def _corrupt(folder: Path) -> None:
@@ -172,6 +180,7 @@ EXAMPLES: dict[str, Callable[[], str]] = {
         (errors.HorizonError, _horizon),
         (errors.ComputeError, _compute),
         (errors.Conflict, _conflict),
+        (errors.BrokenContract, _broken_contract),
         (errors.CorruptValue, _corrupt),
         (errors.Unavailable, _unavailable),
         (errors.MissingDependency, _missing),

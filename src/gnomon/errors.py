@@ -10,6 +10,7 @@ GnomonError
 ├─ HorizonError         a question about a time that the online store no longer covers
 ├─ ComputeError         a value that cannot be computed (overflow, a failing function)
 ├─ Conflict             somebody else changed the same thing in between
+│  └─ BrokenContract    what a contract promises is not so any more; tells since when, and by whom
 ├─ CorruptValue         stored bytes do not match their checksum or format
 ├─ Unavailable          a server or file cannot be reached just now; trying again may work
 ├─ MissingDependency    an optional package is not installed
@@ -117,6 +118,19 @@ class ComputeError(GnomonError):
 
 class Conflict(GnomonError):
     """Somebody else changed the same thing between reading and writing."""
+
+
+class BrokenContract(Conflict):
+    """What a contract promises is not so any more. Each broken promise is one of `problems`."""
+
+    def __init__(
+        self, what: str | Iterable[Problem], *, at: str | None = None, hint: str | None = None
+    ) -> None:
+        if isinstance(what, str):
+            super().__init__(what, at=at, hint=hint)
+            return
+        self.problems = tuple(what)
+        Exception.__init__(self, "\n\n".join(map(str, self.problems)))
 
 
 class CorruptValue(GnomonError):

@@ -33,6 +33,7 @@ from gnomon.flows.insert import Commit, insert
 from gnomon.flows.lookup import lookup
 from gnomon.flows.materialize import Report, materialize
 from gnomon.flows.optimize import OptimizeReport, optimize
+from gnomon.flows.pin import Pins
 from gnomon.flows.project import Project
 from gnomon.flows.proof.answers import show_answers
 from gnomon.flows.proof.log import Counts
@@ -84,6 +85,7 @@ class Store:
         self._project = Project(chosen, clock=clock, author=author)
         self._proof = Proof(self._project)
         self._proof.begin()
+        self._pins = Pins(self._project)
         self._requests: dict[Any, Request] = {}
         self._compiled: dict[Any, Compiled] = {}
         self._pushes: dict[str, Pushes] = {}
@@ -371,7 +373,12 @@ class Store:
 
     def contract(self, service: FeatureService | str) -> Contract:
         """What a service promises now, to be kept with a model: `.to_json()`, `.hash`."""
-        return make_contract(self._project, self._project.registry.snapshot(), service)
+        return make_contract(self._project, self._project.current_snapshot(), service)
+
+    @property
+    def pins(self) -> Pins:
+        """Contracts that questions may pin by their hash, and whether they hold."""
+        return self._pins
 
     def check_contract(self, contract: Contract | str | Path) -> ContractReport:
         """Whether a contract, or that in a file, still holds: nothing is missing, retyped, redefined or too old.

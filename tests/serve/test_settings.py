@@ -74,3 +74,12 @@ def test_half_of_tls_is_refused(tmp_path):
 )
 def test_loopback_is_what_only_this_machine_reaches(host, loopback):
     assert Settings(host=host).loopback is loopback
+
+
+def test_contracts_are_files_that_exist(tmp_path):
+    (tmp_path / "model.json").write_text("{}")
+    assert read_settings({"contracts": ["model.json"]}, tmp_path).contracts == (tmp_path / "model.json",)
+    with pytest.raises(UsageError, match=r"--contract: there is no file"):
+        read_settings({}, tmp_path, contracts=[Path("nowhere.json")])
+    with pytest.raises(DataError, match="is no list of files"):
+        read_settings({"contracts": "model.json"}, tmp_path)

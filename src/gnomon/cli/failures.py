@@ -11,7 +11,7 @@ from typing import Any
 import typer
 
 from gnomon.cli.output import show_result, tell
-from gnomon.errors import DefinitionError, GnomonError, Problem, UsageError
+from gnomon.errors import BrokenContract, DefinitionError, GnomonError, Problem, UsageError
 
 DONE, WRONG, MISUSED, FAILED, INTERRUPTED = 0, 1, 2, 3, 130
 """Exit statuses: done; found something wrong; used wrongly; failed to run; stopped by Ctrl-C."""
@@ -50,7 +50,7 @@ def _read(error: Exception) -> tuple[str, tuple[Problem, ...], int]:
 def _status(error: GnomonError) -> int:
     if isinstance(error, UsageError):
         return MISUSED
-    return WRONG if isinstance(error, DefinitionError) else FAILED
+    return WRONG if isinstance(error, DefinitionError | BrokenContract) else FAILED
 
 
 def _unexpected(error: Exception) -> Problem:

@@ -37,6 +37,13 @@ def serve(
         bool | None,
         typer.Option("--insecure-no-auth", help="Let other machines ask without credentials."),
     ] = None,
+    contract: Annotated[
+        list[Path] | None,
+        typer.Option(
+            metavar="FILE",
+            help="A contract that must hold, at the start and at every revision. Can be given again.",
+        ),
+    ] = None,
     project: ProjectOption = None,
     json: JsonOption = False,
 ) -> None:
@@ -57,6 +64,7 @@ def serve(
         tls_cert=tls_cert,
         tls_key=tls_key,
         insecure_no_auth=insecure_no_auth,
+        contracts=contract or None,
     )
     try:
         run = server.serve

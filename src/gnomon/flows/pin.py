@@ -7,9 +7,8 @@ here, or stale rows would become no answers at all.
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterable
 
-from gnomon.errors import Conflict, NotFound, UsageError
+from gnomon.errors import BrokenContract, NotFound, Problem, UsageError
 from gnomon.flows.breach import ContractReport, addresses, check_contract
 from gnomon.flows.contract import Contract, make_contract
 from gnomon.flows.project import Project
@@ -20,27 +19,33 @@ _KEPT = 1024
 
 
 class Pins:
-    """The contracts that a process knows, and which of them hold. Thread-safe."""
+    """The contracts that a process knows, and which of them hold at the revision that it answers by. Thread-safe."""
 
-    def __init__(self, project: Project, contracts: Iterable[Contract] = ()) -> None:
-        """`contracts`: known besides those of the registry's history, such as another registry's."""
+    def __init__(self, project: Project) -> None:
         self._project = project
-        self._given = {(one.service, one.hash): one for one in contracts}
+        self._given: dict[tuple[str, str], Contract] = {}
         self._past: dict[str, _Past] = {}
         self._reports: dict[tuple[int, str, str], ContractReport] = {}
         self._lock = threading.Lock()
 
-    def holds(self, snapshot: Snapshot, service: str, pinned: str) -> bool:
+    def know(self, contract: Contract) -> None:
+        """Know a contract besides those of the registry's history, such as another registry's."""
+        self._given[contract.service, contract.hash] = contract
+
+    def holds(self, service: str, pinned: str) -> bool:
         """Whether a contract is known to hold, without looking further: for the quick path."""
-        found = self._reports.get((snapshot.revision, service, pinned))
+        found = self._reports.get((self._project.recent_snapshot().revision, service, pinned))
         return found is not None and found.holds
 
-    def require(self, snapshot: Snapshot, service: str, pinned: str) -> None:
-        """Refuse a contract that does not hold at a snapshot. May read the registry's history.
+    def require(self, service: str, pinned: str, snapshot: Snapshot | None = None) -> None:
+        """Refuse a contract that does not hold. May read the registry's history.
 
-        `service`: as it is asked for, with or without its version.
-        Raises: Conflict that tells what changed, since when and by whom; NotFound for a contract that nobody made.
+        `service`: as it is asked for, with or without its version. `snapshot`: another revision than the one that is
+        answered by.
+        Raises: BrokenContract that tells what changed, since when and by whom; UsageError for one of another version;
+                NotFound for one that nobody made.
         """
+        snapshot = self._project.recent_snapshot() if snapshot is None else snapshot
         address = (snapshot.revision, service, pinned)
         with self._lock:
             report = self._reports.get(address)
@@ -50,27 +55,32 @@ class Pins:
                     self._reports.clear()
                 self._reports[address] = report
         if not report.holds:
-            raise Conflict(
-                str(report),
-                at=f"contract {pinned}",
-                hint="train a model on what the service is now, and export its contract; or bring back what it was",
-            )
+            raise broken(report)
 
     def _report(self, snapshot: Snapshot, service: str, pinned: str) -> ContractReport:
-        ref = snapshot.resolve("service", service)
-        contract = self._find(snapshot, ref, pinned)
-        if contract is not None:
-            return check_contract(self._project, contract, snapshot=snapshot, stale=False)
-        name = ref.partition("@")[0]
-        for other in snapshot.refs("service"):
-            if other.partition("@")[0] == name and self._find(snapshot, other, pinned) is not None:
-                raise UsageError(
-                    f"the contract {pinned} is of `{other}`, and `{service}` is `{ref}` now",
-                    at=f"contract {pinned}",
-                    hint=f"ask for `{other}`",
-                )
+        name = service.partition("@")[0]
+        # Removed ones too: who pins their contracts shall learn who removed them.
+        versions = [r for k, r in snapshot.changed if k == "service" and r.partition("@")[0] == name]
+        versions += [r for r, _ in self._given if r.partition("@")[0] == name and r not in versions]
+        try:
+            ref = snapshot.resolve("service", service)
+        except NotFound:
+            if not versions:
+                raise
+            ref = ""
+        for other in versions:
+            contract = self._find(snapshot, other, pinned)
+            if contract is None:
+                continue
+            if other == ref or (not ref and service in (name, other)):
+                return check_contract(self._project, contract, snapshot=snapshot, stale=False)
+            raise UsageError(
+                f"the contract {pinned} is of `{other}`, and `{service}` is `{ref or service}` now",
+                at=f"contract {pinned}",
+                hint=f"ask for `{other}`",
+            )
         raise NotFound(
-            f"no revision of `{ref}` promised the contract {pinned}",
+            f"no revision of `{ref or service}` promised the contract {pinned}",
             at=f"contract {pinned}",
             hint="the hash stands in the contract's file; one of another registry is made known by "
             "`gnomon serve --contract FILE`",
@@ -84,6 +94,18 @@ class Pins:
         if past is None or past.revision != snapshot.revision:
             past = self._past[ref] = _Past(self._project, snapshot, ref)
         return past.contracts.get(pinned)
+
+
+def broken(report: ContractReport) -> BrokenContract:
+    """The error that tells of the broken promises of a contract."""
+    return BrokenContract(
+        Problem(
+            f"{report.contract.service}: {breach}",
+            f"contract {report.contract.hash}",
+            "train a model on what the service is now, and export its contract; or bring back what it was",
+        )
+        for breach in report.breaches
+    )
 
 
 class _Past:

@@ -126,6 +126,10 @@ class Project:
             self._recent, self._looked = self.registry.snapshot(), now
         return self._recent
 
+    def current_snapshot(self) -> Snapshot:
+        """The revision that is followed; the newest where none is."""
+        return self.registry.snapshot() if self._followed is None else self._followed
+
     def follow(self, snapshot: Snapshot) -> None:
         """Answer online by this revision, until told of another: a server looks for new ones aside, so that no
         question waits for that.

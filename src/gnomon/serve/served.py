@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from gnomon.errors import GnomonError
+from gnomon.flows.contract import read_contract
 from gnomon.registry.snapshot import Snapshot
 from gnomon.serve import problems
 from gnomon.serve.access import OFF, Access
@@ -60,6 +61,9 @@ class Served:
         """Why it is not ready."""
         self.questions = Questions(store)
         self.in_process = store.in_process
+        self._contracts = [read_contract(path) for path in settings.contracts]
+        for contract in self._contracts:
+            store.pins.know(contract)
         self._pool = ThreadPoolExecutor(settings.pool, thread_name_prefix="gnomon-serve")
         self._waiting = 0
         self._beside: list[asyncio.Task[None]] = []
@@ -114,6 +118,7 @@ class Served:
         try:
             snapshot = await loop.run_in_executor(self._pool, self._newest)
             if snapshot is not None:
+                await loop.run_in_executor(self._pool, self._require_contracts, snapshot)
                 known = await loop.run_in_executor(self._pool, self.questions.prepare, snapshot)
                 self.store.follow(snapshot)
                 self.questions.swap(known)
@@ -140,6 +145,11 @@ class Served:
             self.metrics.set("gnomon_answers_logged", "written", to=float(counts.answers))
             self.metrics.set("gnomon_answers_logged", "dropped", to=float(counts.dropped))
             self.metrics.set("gnomon_answers_logged", "failed", to=float(counts.failed))
+
+    def _require_contracts(self, snapshot: Snapshot) -> None:
+        """Raises: BrokenContract, for a revision that breaks a contract of the settings."""
+        for contract in self._contracts:
+            self.store.pins.require(contract.service, contract.hash, snapshot)
 
     async def _publish(self) -> None:
         while True:

@@ -24,6 +24,7 @@ from granian.log import LogLevels
 from granian.server import MPServer
 
 from gnomon.errors import Unavailable, UsageError
+from gnomon.flows.contract import read_contract
 from gnomon.flows.proof.settings import SERVER_SAMPLE
 from gnomon.serve.app import App
 from gnomon.serve.log import AccessLog
@@ -61,6 +62,9 @@ def serve(root: Path, settings: Settings, tell: Callable[[str], None]) -> None:
     with Store(root) as store:  # what is wrong with the project is told once, here, and not by each worker
         store.registry.snapshot()
         assert isinstance(store.in_process, bool)
+        for contract in map(read_contract, settings.contracts):
+            store.pins.know(contract)
+            store.pins.require(contract.service, contract.hash)
     with _reserved(settings) as port, tempfile.TemporaryDirectory(prefix="gnomon-serve-") as folder:
         settings = replace(settings, port=port)
         # Not fork: threads of Polars and of the stores would be left behind half-way.

@@ -45,6 +45,8 @@ class Settings:
     tls_key: Path | None = None
     insecure_no_auth: bool = False
     """Whether others than this machine may ask without credentials."""
+    contracts: tuple[Path, ...] = ()
+    """Files of contracts that must hold: no revision is answered by that breaks one."""
     sections: Mapping[str, Any] = field(default_factory=dict, repr=False, hash=False)
     """The tables inside `[serve]`, such as `[serve.oidc]`; who uses one reads it. Not shown: there may be secrets."""
 
@@ -74,6 +76,8 @@ _LEAST = {
     "shutdown": 0.0,
 }
 _MOST = {"port": 65535}
+_FLAGS = {"contracts": "--contract"}
+"""Flags that are called otherwise than their settings: each gives one of several."""
 
 
 def read_settings(section: Mapping[str, Any], root: Path, **flags: Any) -> Settings:
@@ -106,7 +110,7 @@ def read_settings(section: Mapping[str, Any], root: Path, **flags: Any) -> Setti
             try:
                 values[name] = _read(name, value, Path.cwd())
             except UsageError as error:
-                flag = f"--{name.replace('_', '-')}"
+                flag = _FLAGS.get(name, f"--{name.replace('_', '-')}")
                 raise UsageError(f"{flag}: {error.what}", hint=error.hint) from None
     settings = replace(Settings(sections=sections), **values)
     if (settings.tls_cert is None) != (settings.tls_key is None):
@@ -126,12 +130,25 @@ def _read(name: str, value: Any, root: Path) -> Any:
         if not path.is_file():
             raise UsageError(f"there is no file `{path}`", hint="give a file in PEM form")
         return path
+    if name == "contracts":
+        return _files(value, root)
     if name in _DURATIONS:
         seconds = duration(value) / SECOND if isinstance(value, str) else value
         return _bounded(name, _typed(name, seconds, float))
     if name == "body_limit" and isinstance(value, str):
         return _bounded(name, _size(value))
     return _bounded(name, _typed(name, value, kind))
+
+
+def _files(value: Any, root: Path) -> tuple[Path, ...]:
+    """Files, relative to the folder of gnomon.toml, or of the command. Raises: UsageError."""
+    paths = tuple(root / Path(one) for one in value) if isinstance(value, list | tuple) else ()
+    if not paths or not all(isinstance(one, str | Path) for one in value):
+        raise UsageError(f"`{value!r}` is no list of files", hint='such as ["model.json"]')
+    for path in paths:
+        if not path.is_file():
+            raise UsageError(f"there is no file `{path}`", hint="`gnomon contract export` writes one")
+    return paths
 
 
 def _typed(name: str, value: Any, kind: type) -> Any:

@@ -31,6 +31,8 @@ class OnlineRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_
     """What to tell beside the values."""
     full_names: bool = False
     """Whether features are named `group__feature`."""
+    contract: str | None = None
+    """The hash of a contract of the service: the question is refused where it no longer holds."""
 
 
 class OnlineError(msgspec.Struct, frozen=True):

@@ -12,12 +12,13 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from gnomon import interchange as values
-from gnomon.errors import UsageError
+from gnomon.errors import NotFound, UsageError
 from gnomon.serve import answers, problems, wire
 from gnomon.serve.access import Principal
 from gnomon.serve.openapi import ARROW, JSON, Operation
 from gnomon.serve.questions import Question, count, read_entities, read_request
 from gnomon.serve.reply import Reply
+from gnomon.serve.routes import contracts
 from gnomon.serve.served import Served
 from gnomon.time import show
 
@@ -47,7 +48,8 @@ def routes(served: Served) -> list[Operation]:
             action="read",
             description=values.__doc__ or "",
             answer_media=(JSON, ARROW),
-            refusals=(406,),
+            refusals=(406, 409),
+            parameters=(contracts.PARAMETER,),
         )
     ]
 
@@ -55,9 +57,17 @@ def routes(served: Served) -> list[Operation]:
 async def answer(served: Served, headers: Mapping[bytes, bytes], body: bytes, principal: Principal) -> Reply:
     """Answer a request. Raises: errors that become problems."""
     asked = wire.decode(_decoder, body)
-    question = served.questions.find(_features(asked), asked.full_names)
+    pinned = asked.contract or headers.get(contracts.HEADER, b"").decode("latin-1")
+    try:
+        question = served.questions.find(_features(asked), asked.full_names)
+    except NotFound:
+        if pinned:  # it may have been removed, and the contract tells by whom
+            await contracts.require(served, asked.service, pinned)
+        raise
     if not principal.open:
         principal.require("read", question.groups)
+    if pinned:
+        await contracts.require(served, asked.service, pinned)
     n = count(asked.entities)
     if n > served.settings.entities_limit:
         raise problems.Refused(
