@@ -18,6 +18,7 @@ from gnomon.define.source import Source
 from gnomon.errors import UsageError, type_of
 from gnomon.flows import apply as applying
 from gnomon.flows import dataset, training
+from gnomon.flows.acks import PushAck
 from gnomon.flows.answer import OnlineFeatures
 from gnomon.flows.apply import Plan
 from gnomon.flows.backfill import backfill
@@ -40,7 +41,7 @@ from gnomon.flows.proof.log import Counts
 from gnomon.flows.proof.opened import Proof
 from gnomon.flows.proof.report import ConsistencyReport
 from gnomon.flows.proof.requests import regenerated
-from gnomon.flows.push import Pushable, PushAck, Pushes, pushable, pushes_of
+from gnomon.flows.push import Pushable, Pushes, pushable, pushes_of
 from gnomon.flows.request import Request, resolve_request, served
 from gnomon.flows.retract import Ack, readers_of, retract
 from gnomon.flows.retrieval import Retrieval
@@ -543,6 +544,8 @@ def _keep(cache: dict[Any, Any], address: tuple[Any, ...], made: Any) -> None:
 
 
 _CACHED = 256
-_OF_CLIENTS = frozenset({"connections", "headers", "retries", "timeout", "token", "verify"})
+_OF_CLIENTS = frozenset(
+    {"connections", "headers", "retries", "timeout", "token", "training_timeout", "verify"}
+)
 
 __all__ = ["Ack", "Commit", "Dataset", "Plan", "Retrieval", "Store"]

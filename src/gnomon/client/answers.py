@@ -14,6 +14,7 @@ import polars as pl
 
 from gnomon.client.call import ARROW, Reply
 from gnomon.errors import CorruptValue, UsageError
+from gnomon.flows.acks import PushAck, Rejected
 from gnomon.flows.answer import Answered, OnlineFeatures
 from gnomon.interchange import reader
 from gnomon.online.statuses import STATUSES
@@ -58,6 +59,33 @@ def read_online(reply: Reply) -> OnlineFeatures:
         return _of_arrow(reply) if reply.media == ARROW else _of_json(reply.body)
     except (msgspec.MsgspecError, pl.exceptions.PolarsError, KeyError, ValueError, UsageError) as error:
         raise unreadable(reply, error) from None
+
+
+class _Rejected(msgspec.Struct):
+    row: int
+    reason: str
+
+
+class _Push(msgspec.Struct):
+    accepted: int
+    rejected: list[_Rejected]
+    duplicates: int
+    id: int | None
+    group: str
+    online: bool
+
+
+_decode_push = msgspec.json.Decoder(_Push).decode
+
+
+def read_push(reply: Reply, rows: int) -> PushAck:
+    """An answer to `push` of so many rows. Raises: CorruptValue for what is none."""
+    try:
+        given = _decode_push(reply.body)
+    except msgspec.MsgspecError as error:
+        raise unreadable(reply, error) from None
+    rejected = tuple(Rejected(one.row, one.reason) for one in given.rejected)
+    return PushAck(given.group, given.id, rows, given.accepted, given.duplicates, rejected, given.online)
 
 
 def unreadable(reply: Reply, error: Exception) -> CorruptValue:

@@ -15,9 +15,11 @@ from gnomon.client import calls
 from gnomon.client.call import Call, Reply
 from gnomon.client.connection import connect, new_request_id
 from gnomon.client.definitions import documents, head, history
-from gnomon.client.retry import RETRIES, TIMEOUT, Patience, Trial
+from gnomon.client.retry import RETRIES, TIMEOUT, TRAINING_TIMEOUT, Trial
+from gnomon.client.training import Training
 from gnomon.define.collect import KINDS
 from gnomon.errors import UsageError
+from gnomon.flows.acks import PushAck
 from gnomon.flows.answer import OnlineFeatures
 from gnomon.registry.registry import kind_named
 from gnomon.registry.snapshot import Snapshot
@@ -40,6 +42,7 @@ class AsyncClient:
         *,
         token: str | None = None,
         timeout: float = TIMEOUT,
+        training_timeout: float = TRAINING_TIMEOUT,
         retries: int = RETRIES,
         connections: int = 100,
         verify: bool | str | Path | ssl.SSLContext = True,
@@ -48,7 +51,9 @@ class AsyncClient:
         self._connection = connect(
             url,
             token=token,
-            patience=Patience(timeout, retries),
+            timeout=timeout,
+            training_timeout=training_timeout,
+            retries=retries,
             connections=connections,
             verify=verify,
             headers=headers,
@@ -92,6 +97,32 @@ class AsyncClient:
         """
         return await self._ask(calls.online(features, entities, request, at, full_names))
 
+    async def get_historical_features(
+        self,
+        spine: Any,
+        features: Any,
+        *,
+        timestamp: str = "event_timestamp",
+        as_of: Any = "known",
+        full_names: bool = False,
+        complete_until: Any = None,
+    ) -> Training:
+        """The spine with what each feature was worth at each row's time, as `Store.get_historical_features`.
+
+        It is computed by the server, and here when this returns. Raises: what the store raises; Denied, Unavailable.
+        """
+        return await self._ask(
+            calls.historical(spine, features, timestamp, as_of, full_names, complete_until)
+        )
+
+    async def push(self, source: Any, rows: Any) -> PushAck:
+        """Add rows to a group that keeps its rows, as `Store.push`: durable and online when it returns.
+
+        source: the group or its name; rows: a list of dicts, or a frame. Pushing the same rows again changes nothing.
+        Raises: what the store raises; Denied, Unavailable.
+        """
+        return await self._ask(calls.push(source, rows))
+
     async def _ask(self, call: Call[T]) -> T:
         connection = self._connection
         trial, request_id = connection.trial(call), new_request_id()
@@ -102,7 +133,7 @@ class AsyncClient:
             except connection.httpx.RequestError as error:
                 wait: float | None = connection.after_error(error, trial)
             else:
-                wait = connection.after_reply(reply, trial)
+                wait = connection.after_reply(call, reply, trial)
                 if wait is None:
                     return call.read(reply)
             await asyncio.sleep(wait or 0.0)

@@ -13,8 +13,10 @@ from gnomon.client import calls
 from gnomon.client.call import Call, Reply
 from gnomon.client.connection import connect, new_request_id
 from gnomon.client.definitions import ServedRegistry
-from gnomon.client.retry import RETRIES, TIMEOUT, Patience, Trial
+from gnomon.client.retry import RETRIES, TIMEOUT, TRAINING_TIMEOUT, Trial
+from gnomon.client.training import Training
 from gnomon.errors import UsageError
+from gnomon.flows.acks import PushAck
 from gnomon.flows.answer import OnlineFeatures
 from gnomon.registry.registry import Registry
 from gnomon.time import sleep
@@ -29,9 +31,10 @@ class Client:
     """The features of a server, asked as those of a store in this process: the same methods, answers and errors.
 
     `url`: where `gnomon serve` answers. `token`: an API key or a bearer token; without one, the environment's
-    `GNOMON_TOKEN`. `timeout`: seconds for one call with all its tries. `retries`: tries after the first, on connections
-    that fail and on statuses that pass (408, 429, 502, 503, 504); 0 for none. `connections`: how many may be open.
-    `verify`: a file of certificates to trust, an SSL context, or False to trust any. `headers`: go with every request.
+    `GNOMON_TOKEN`. `timeout`: seconds for one call with all its tries; `training_timeout`: for a training set.
+    `retries`: tries after the first, on connections that fail and on statuses that pass (408, 429, 502, 503, 504); 0
+    for none. `connections`: how many may be open. `verify`: a file of certificates to trust, an SSL context, or False
+    to trust any. `headers`: go with every request.
 
     It may be shared by threads, and is safe to use after a fork. Use it as a context manager, or call `close`.
     """
@@ -42,6 +45,7 @@ class Client:
         *,
         token: str | None = None,
         timeout: float = TIMEOUT,
+        training_timeout: float = TRAINING_TIMEOUT,
         retries: int = RETRIES,
         connections: int = 100,
         verify: bool | str | Path | ssl.SSLContext = True,
@@ -50,7 +54,9 @@ class Client:
         self._connection = connect(
             url,
             token=token,
-            patience=Patience(timeout, retries),
+            timeout=timeout,
+            training_timeout=training_timeout,
+            retries=retries,
             connections=connections,
             verify=verify,
             headers=headers,
@@ -94,6 +100,30 @@ class Client:
         """
         return self._ask(calls.online(features, entities, request, at, full_names))
 
+    def get_historical_features(
+        self,
+        spine: Any,
+        features: Any,
+        *,
+        timestamp: str = "event_timestamp",
+        as_of: Any = "known",
+        full_names: bool = False,
+        complete_until: Any = None,
+    ) -> Training:
+        """The spine with what each feature was worth at each row's time, as `Store.get_historical_features`.
+
+        It is computed by the server, and here when this returns. Raises: what the store raises; Denied, Unavailable.
+        """
+        return self._ask(calls.historical(spine, features, timestamp, as_of, full_names, complete_until))
+
+    def push(self, source: Any, rows: Any) -> PushAck:
+        """Add rows to a group that keeps its rows, as `Store.push`: durable and online when it returns.
+
+        source: the group or its name; rows: a list of dicts, or a frame. Pushing the same rows again changes nothing.
+        Raises: what the store raises; Denied, Unavailable.
+        """
+        return self._ask(calls.push(source, rows))
+
     def _ask(self, call: Call[T]) -> T:
         connection = self._connection
         trial, request_id = connection.trial(call), new_request_id()
@@ -104,7 +134,7 @@ class Client:
             except connection.httpx.RequestError as error:
                 wait: float | None = connection.after_error(error, trial)
             else:
-                wait = connection.after_reply(reply, trial)
+                wait = connection.after_reply(call, reply, trial)
                 if wait is None:
                     return call.read(reply)
             sleep(wait or 0.0)

@@ -41,5 +41,5 @@ class Call(Generic[T]):
     """The form of `body`."""
     accept: str = JSON
     params: tuple[tuple[str, str], ...] = ()
-    timeout: float | None = None
-    """Seconds that it may take; None: as long as the client's other calls."""
+    long: bool = False
+    """Whether it may take as long as computing a training set does. What took too long once is then not asked again."""

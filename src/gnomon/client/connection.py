@@ -9,6 +9,7 @@ import os
 import ssl
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from http import HTTPStatus
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from types import ModuleType
@@ -39,6 +40,8 @@ class Connection:
     url: str
     """Without a slash at its end."""
     patience: Patience
+    long_patience: Patience
+    """For training sets."""
     headers: Mapping[str, str] = field(repr=False)
     """That go with every request; credentials are among them."""
     connections: int
@@ -56,10 +59,7 @@ class Connection:
 
     def trial(self, call: Call[Any]) -> Trial:
         """A call that begins now."""
-        if call.timeout is None:
-            return Trial(self.patience)
-        patience = self.patience
-        return Trial(Patience(call.timeout, patience.retries, patience.pause, patience.longest))
+        return Trial(self.long_patience if call.long else self.patience)
 
     def request(self, call: Call[Any], seconds: float, request_id: str) -> dict[str, Any]:
         """What httpx2's `stream` is called with."""
@@ -79,14 +79,14 @@ class Connection:
         """What a response says, of which the body was read."""
         return Reply(response.status_code, response.headers, body)
 
-    def after_reply(self, reply: Reply, trial: Trial) -> float | None:
+    def after_reply(self, call: Call[Any], reply: Reply, trial: Trial) -> float | None:
         """None where it is an answer; else the seconds to wait before the next try.
 
         Raises: what the reply tells, where there is no further try.
         """
         if 200 <= reply.status < 300:
             return None
-        passing = reply.status in TRANSIENT
+        passing = reply.status in TRANSIENT and not (call.long and reply.status == HTTPStatus.GATEWAY_TIMEOUT)
         wait = trial.pause(asked_wait(reply.headers.get("retry-after"))) if passing else None
         if wait is None:
             raise_problem(reply, self.url)
@@ -137,7 +137,9 @@ def connect(
     url: str,
     *,
     token: str | None,
-    patience: Patience,
+    timeout: float,
+    training_timeout: float,
+    retries: int,
     connections: int,
     verify: bool | str | Path | ssl.SSLContext,
     headers: Mapping[str, str] | None,
@@ -160,7 +162,8 @@ def connect(
         raise UsageError(
             "a header, or the token, holds what no header can", hint="is there a line's end in it?"
         )
-    return Connection(read_url(url), patience, given, connections, _context(verify), httpx)
+    patience, long_patience = Patience(timeout, retries), Patience(training_timeout, retries)
+    return Connection(read_url(url), patience, long_patience, given, connections, _context(verify), httpx)
 
 
 def _user_agent() -> str:

@@ -8,6 +8,7 @@ only that is refused which cannot be sent.
 from __future__ import annotations
 
 import base64
+import io
 from collections.abc import Callable, Iterable, Mapping
 from datetime import date, datetime, time, timedelta
 from decimal import Decimal
@@ -20,6 +21,7 @@ import polars as pl
 from gnomon.define.group import FeatureGroup, Role, Selection
 from gnomon.define.ondemand import OnDemand
 from gnomon.define.service import FeatureService
+from gnomon.define.source import FileSource, SQLSource
 from gnomon.errors import DataError, UsageError, counted, type_of
 from gnomon.frames import to_polars
 from gnomon.interchange import float_text
@@ -90,7 +92,36 @@ def names_of(features: Any) -> tuple[tuple[str, str], ...]:
     return tuple(("features", name) for name in found["features"])
 
 
+def group_of(source: Any) -> str:
+    """What a group, a source, or the name of one is called. Raises: UsageError for what is none."""
+    if isinstance(source, FeatureGroup):
+        return source.ref
+    if isinstance(source, FileSource | SQLSource):
+        return source.name
+    if isinstance(source, str) and source:
+        return source
+    raise UsageError(f"`{source!r}` is no source and no group", hint="give one, or its name")
+
+
 # -------------------------------------------------------------------------------------------------- values
+
+
+def rows_of(rows: list[Any]) -> list[Any]:
+    """Rows as they stand in JSON. Raises: DataError for what is no dict, or cannot be sent."""
+    for i, row in enumerate(rows):
+        if not isinstance(row, Mapping):
+            raise DataError(f"row {i} is {type_of(row)}, not a dict", hint='such as {"user": 1}')
+    return [{name: plain(value) for name, value in row.items()} for row in rows]
+
+
+def stream_of(frame: pl.DataFrame, what: str) -> bytes:
+    """A frame as an Arrow stream. Raises: DataError for a type that Arrow has not."""
+    into = io.BytesIO()
+    try:
+        frame.write_ipc_stream(into, compat_level=pl.CompatLevel.oldest())
+    except (pl.exceptions.PolarsError, pl.exceptions.PanicException) as error:
+        raise DataError(f"the {what} cannot be sent as Arrow: {error}") from None
+    return into.getvalue()
 
 
 def entities_of(entities: Any) -> tuple[Any, int]:

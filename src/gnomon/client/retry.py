@@ -19,8 +19,8 @@ from gnomon.time import SECOND, Clock, instant, monotonic, system_clock
 TRANSIENT = frozenset({408, 429, 502, 503, 504})
 """Statuses after which the same request may be answered."""
 
-TIMEOUT, RETRIES = 10.0, 4
-"""Seconds and tries of a client that is told nothing else."""
+TIMEOUT, TRAINING_TIMEOUT, RETRIES = 10.0, 600.0, 4
+"""Seconds for a call, for a training set, and tries after the first, of a client that is told nothing else."""
 
 
 @dataclass(frozen=True, slots=True)

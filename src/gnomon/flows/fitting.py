@@ -13,6 +13,7 @@ import polars as pl
 
 from gnomon.define.group import FeatureGroup
 from gnomon.errors import DataError, UsageError, nearest, type_of
+from gnomon.flows.acks import Rejected
 from gnomon.flows.insert import evaluated, fit
 from gnomon.flows.table import declared_columns
 from gnomon.frames import to_polars
@@ -21,15 +22,6 @@ from gnomon.plan.layout import Layout
 from gnomon.types import DType
 
 ROW = "__row"
-
-
-@dataclass(frozen=True, slots=True)
-class Rejected:
-    """A row that was not taken."""
-
-    row: int
-    """Its number among the rows that were given, from 0."""
-    reason: str
 
 
 @dataclass(frozen=True)

@@ -3,54 +3,28 @@
 from __future__ import annotations
 
 import warnings
-from abc import ABC, abstractmethod
-from collections.abc import Iterator, Sequence
+from abc import abstractmethod
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import polars as pl
 
-from gnomon import plugins
 from gnomon.define.split import Splitting, check_split
 from gnomon.errors import LeakWarning, UsageError, counted
 from gnomon.flows.contents import Contents
+from gnomon.flows.framed import Framed
 from gnomon.flows.matrix import Categories, Matrix, to_matrix
 from gnomon.flows.split import assign
 
 
-class Handover(ABC):
+class Handover(Framed):
     """What every training set can be turned into: one that is computed, one that was saved, and a part of one."""
-
-    @abstractmethod
-    def to_polars(self) -> pl.DataFrame:
-        """The rows: the spine with the features appended, in the order asked."""
 
     @property
     @abstractmethod
     def contents(self) -> Contents:
         """What each column is."""
-
-    def to_pandas(self) -> Any:
-        """A pandas frame; integers with nulls stay integers. Raises: MissingDependency without pandas and
-        pyarrow.
-        """
-        plugins.require("pandas", extra="pandas", purpose="to_pandas()")
-        plugins.require("pyarrow", extra="pandas", purpose="to_pandas()")
-        return self.to_polars().to_pandas(use_pyarrow_extension_array=True)
-
-    def to_arrow(self) -> Any:
-        """A pyarrow table. Raises: MissingDependency without pyarrow."""
-        plugins.require("pyarrow", extra="arrow", purpose="to_arrow()")
-        return self.to_polars().to_arrow()
-
-    def to_batches(self, rows: int = 100_000) -> Iterator[pl.DataFrame]:
-        """Frames of at most `rows` rows, in order. Raises: UsageError if `rows` is not at least 1."""
-        if not isinstance(rows, int) or isinstance(rows, bool) or rows < 1:
-            raise UsageError(
-                f"`rows` must be a whole number of at least 1, found {rows!r}",
-                hint="it is the size of a batch",
-            )
-        return self.to_polars().iter_slices(rows)
 
     def to_sklearn(
         self,

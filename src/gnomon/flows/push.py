@@ -24,12 +24,12 @@ from gnomon.columns import Words
 from gnomon.define.group import FeatureGroup
 from gnomon.define.source import Source
 from gnomon.engines.resolve import known_times
-from gnomon.errors import GnomonError, Unavailable, UsageError, counted, type_of
+from gnomon.errors import GnomonError, Unavailable, UsageError, type_of
 from gnomon.events import Pushed, Step, emit
-from gnomon.flows.fitting import Fitting, Rejected, fit_rows
+from gnomon.flows.acks import PushAck, Rejected
+from gnomon.flows.fitting import Fitting, fit_rows
 from gnomon.flows.holding import Holding
 from gnomon.flows.insert import identities
-from gnomon.flows.markup import preformatted
 from gnomon.flows.materialize import materialize
 from gnomon.flows.project import Project
 from gnomon.flows.pushed import bring_online
@@ -43,36 +43,6 @@ from gnomon.types import DType
 
 _AT_ONCE = 100_000
 """Rows that one commit takes from pushes that wait, unless one push alone brings more."""
-
-
-@dataclass(frozen=True, slots=True)
-class PushAck:
-    """What became of a push. What was accepted is durable, and online."""
-
-    source: str
-    id: int | None
-    """The table's version that holds the rows; None if nothing was new."""
-    rows: int
-    """Rows given."""
-    accepted: int
-    duplicates: int
-    """Rows whose content was there already."""
-    rejected: tuple[Rejected, ...] = ()
-    """Rows that were not taken, each with its number and the reason."""
-    online: bool = True
-    """Whether answers tell of the rows; False for a group that is not online."""
-
-    def __str__(self) -> str:
-        text = f"{self.source}: {self.accepted:,} of {counted(self.rows, 'row')} taken"
-        if self.duplicates:
-            text += f", {self.duplicates:,} there already"
-        if self.rejected:
-            first = self.rejected[0]
-            text += f", {len(self.rejected):,} rejected (row {first.row}: {first.reason})"
-        return text + (f" (commit {self.id})" if self.id is not None else "")
-
-    def _repr_html_(self) -> str:
-        return preformatted(str(self))
 
 
 @dataclass(frozen=True, slots=True)

@@ -113,6 +113,10 @@ class PushAnswer(msgspec.Struct, frozen=True):
     """Rows whose content was there already."""
     id: int | None
     """The commit that holds them; null if nothing was new."""
+    group: str
+    """That holds them, as `name@version`."""
+    online: bool
+    """Whether answers tell of them; false for a group that is not online."""
 
 
 class HistoricalRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):

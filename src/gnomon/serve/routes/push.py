@@ -9,7 +9,8 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from gnomon import interchange as values
-from gnomon.flows.push import Pushable, PushAck
+from gnomon.flows.acks import PushAck
+from gnomon.flows.push import Pushable
 from gnomon.serve import frames, wire
 from gnomon.serve.openapi import ARROW, JSON, PARQUET, Operation
 from gnomon.serve.served import Served
@@ -90,4 +91,4 @@ def read_rows(
 def _answer(ack: PushAck, numbers: list[int] | None, refused: dict[int, str]) -> wire.PushAnswer:
     told = {one.row if numbers is None else numbers[one.row]: one.reason for one in ack.rejected} | refused
     rejected = [wire.PushRejected(row, told[row]) for row in sorted(told)]
-    return wire.PushAnswer(ack.accepted, rejected, ack.duplicates, ack.id)
+    return wire.PushAnswer(ack.accepted, rejected, ack.duplicates, ack.id, ack.source, ack.online)
