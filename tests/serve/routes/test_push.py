@@ -71,7 +71,10 @@ def test_an_answer_after_a_push_tells_of_its_rows_from_every_worker(url):
     raw = base64.b64encode(b"\x00\xff").decode()
     rows = [payment(1), payment(1, "2.25", weight="NaN", raw=raw, seconds=30)]
     got = ask(url, "/v1/push/payments", {"rows": rows})
-    assert (got.status, got.json) == (200, {"accepted": 2, "rejected": [], "duplicates": 0, "id": 0})
+    assert (got.status, got.json) == (
+        200,
+        {"accepted": 2, "rejected": [], "duplicates": 0, "id": 0, "group": "payments@1", "online": True},
+    )
     for _ in range(6):
         assert told(url, 1) == [2, "3.75", "NaN", raw]
 
@@ -180,4 +183,11 @@ def test_what_cannot_be_pushed_is_a_problem_that_says_why(url, path, body, media
 
 def test_no_rows_are_fine(url):
     got = ask(url, "/v1/push/payments", {"rows": []}).json
-    assert got == {"accepted": 0, "rejected": [], "duplicates": 0, "id": None}
+    assert got == {
+        "accepted": 0,
+        "rejected": [],
+        "duplicates": 0,
+        "id": None,
+        "group": "payments@1",
+        "online": True,
+    }
