@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -11,6 +12,7 @@ from gnomon.cli import completion
 from gnomon.cli.late import audit_log, grants, keys
 from gnomon.cli.options import JsonOption, ProjectOption, opened, project_folder, time_of
 from gnomon.cli.output import Table, show_result, tell, write
+from gnomon.config import load
 from gnomon.errors import counted
 from gnomon.time import ALWAYS, NEVER, duration
 from gnomon.time import show as show_time
@@ -122,7 +124,7 @@ def audit(
         since=ALWAYS if start is None else start,
         until=NEVER if end is None else end,
     )
-    found = audit_log.read_log(audit_log.folder_of(project_folder(project).resolve()), wanted, limit)
+    found = audit_log.read_log(_folder(project_folder(project).resolve()), wanted, limit)
     if found.unreadable:
         tell(f"warning: {counted(found.unreadable, 'line')} of the log cannot be read")
     if found.more:
@@ -142,11 +144,16 @@ def audit(
 
 def _note(store: Store, action: str, what: str) -> None:
     """Write into the audit log what was done. It is done, so that a log that cannot be written is only told of."""
-    log = audit_log.AuditLog(audit_log.folder_of(store.path))
+    log = audit_log.AuditLog(_folder(store.path))
     log.record("done", store.registry.author, action, what)
     log.close()
     if log.lost:
         tell(f"warning: the audit log at {log.folder} could not be written")
+
+
+def _folder(root: Path) -> Path:
+    folder: Path = audit_log.folder_of(root, load(root).serve)
+    return folder
 
 
 def _document(key: StoredKey, state: str) -> dict[str, Any]:

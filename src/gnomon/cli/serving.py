@@ -33,6 +33,13 @@ def serve(
         Path | None, typer.Option(metavar="FILE", help="Serve over TLS with this certificate (PEM).")
     ] = None,
     tls_key: Annotated[Path | None, typer.Option(metavar="FILE", help="The key of the certificate.")] = None,
+    auth: Annotated[
+        str | None,
+        typer.Option(
+            metavar="off|keys|oidc",
+            help="Whom to let in: everybody, API keys, or tokens of [serve.oidc] too. Default: off.",
+        ),
+    ] = None,
     insecure_no_auth: Annotated[
         bool | None,
         typer.Option("--insecure-no-auth", help="Let other machines ask without credentials."),
@@ -63,6 +70,7 @@ def serve(
         access_log=access_log,
         tls_cert=tls_cert,
         tls_key=tls_key,
+        auth=auth,
         insecure_no_auth=insecure_no_auth,
         contracts=contract or None,
     )

@@ -17,6 +17,10 @@ class Inputs:
     """For on-demand functions, and for aggregates with `include_request`."""
     groups: tuple[str, ...]
     """The groups that are read, as `name@version`."""
+    reads: tuple[str, ...]
+    """The features that are read, as `name@version:feature`, also for on-demand functions."""
+    outputs: tuple[str, ...]
+    """What on-demand functions make, as `function@version:output`."""
     revision: int
     """Of the registry, by which this is so."""
 
@@ -32,5 +36,7 @@ def inputs_of(request: Request) -> Inputs:
         request.key_columns,
         values,
         tuple(dict.fromkeys(job.group.ref for job in request.jobs)),
+        tuple(dict.fromkeys(f"{job.group.ref}:{one.name}" for job in request.jobs for one in job.outputs)),
+        tuple(f"{step.on_demand.ref}:{name}" for step in request.steps for name, _ in step.on_demand.returns),
         request.revision,
     )

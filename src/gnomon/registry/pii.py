@@ -41,7 +41,18 @@ def pii_features(collected: Collected) -> frozenset[str]:
         and ((edge.target.name in tagged and edge.via == "value") or _is_tagged(edge.source, collected))
     }
     columns = _same_places(made, columns, collected)
-    return frozenset(tagged | _made_from(made, columns) | _made_from(made, _nodes(made, tagged)))
+    derived = _made_from(made, columns) | _made_from(made, _nodes(made, tagged))
+    return frozenset(tagged | derived) | tagged_outputs(collected)
+
+
+def tagged_outputs(collected: Collected) -> frozenset[str]:
+    """Outputs of on-demand functions that are tagged themselves, whatever they are made from: `function@1:output`."""
+    return frozenset(
+        f"{function.ref}:{name}"
+        for function in collected.on_demand
+        if _says(function.tags)
+        for name, _ in function.returns
+    )
 
 
 def _tagged_features(collected: Collected) -> set[str]:
@@ -52,9 +63,6 @@ def _tagged_features(collected: Collected) -> set[str]:
         for feature in group.features:
             if whole or (isinstance(feature, Feature) and _says(feature.tags)):
                 found.update(f"{group.ref}:{name}" for name in _names(feature))
-    for function in collected.on_demand:
-        if _says(function.tags):
-            found.update(f"{function.ref}:{name}" for name, _ in function.returns)
     return found
 
 

@@ -19,7 +19,7 @@ from starlette.routing import Route, Router
 from gnomon.errors import GnomonError
 from gnomon.flows.proof.log import REQUEST_ID
 from gnomon.serve import problems, reply
-from gnomon.serve.access import ANYBODY
+from gnomon.serve.access import Action, Denied, Principal, anybody
 from gnomon.serve.limits import Message, Receive, check_length, check_media, limited, read_body
 from gnomon.serve.log import Line
 from gnomon.serve.openapi import Operation
@@ -103,9 +103,8 @@ class App:
         scope = told.scope
         try:
             if scope["path"] == online.PATH and scope["method"] == "POST":
-                told.route = online.PATH
-                principal = self.served.access.admit(headers)
-                told.principal = principal.name
+                told.route, told.action = online.PATH, "read"
+                told.principal = principal = await self.served.access.admit(headers, told.address)
                 check_media(headers.get(b"content-type"), ("application/json",))
                 limit = self.served.settings.body_limit
                 body = await read_body(receive, headers, limit, self.served.patience)
@@ -113,6 +112,7 @@ class App:
             scope["app"], scope["gnomon.told"] = self, told  # with an app, the router raises what it finds
             await self._router(scope, receive, told.sending(send))
         except GnomonError as error:
+            told.error = error
             return told.instead(reply.of_error(error, told.request_id))
         except HTTPException as error:
             return told.instead(reply.of_error(_of_framework(error, scope), told.request_id))
@@ -129,12 +129,11 @@ class App:
 
         async def endpoint(request: Request) -> Response:
             told: _Told = request.scope["gnomon.told"]
-            told.route = one.path
+            told.route, told.action = one.path, one.action
             headers: dict[bytes, bytes] = dict(request.scope["headers"])
-            principal = ANYBODY
+            principal = anybody()
             if one.action is not None:
-                principal = self.served.access.admit(headers)
-                told.principal = principal.name
+                told.principal = principal = await self.served.access.admit(headers, told.address)
             check_length(headers, limit)
             if one.body is not None:
                 check_media(headers.get(b"content-type"), one.body_media)
@@ -159,8 +158,18 @@ class App:
         served.metrics.answered(told.route, told.service, told.status, seconds)
         if told.problem:
             served.metrics.count("gnomon_errors", told.problem.partition(": ")[0])
+        if isinstance(told.error, Denied):
+            served.metrics.count("gnomon_denied", str(told.status))
+        served.access.note(
+            told.principal,
+            told.action,
+            f"{told.scope['method']} {told.scope['path']}",
+            told.status,
+            error=told.error,
+            address=told.address,
+            request_id=told.request_id,
+        )
         if served.log.on:
-            client = told.scope.get("client")
             served.log.write(
                 Line(
                     to_datetime(system_clock()),
@@ -169,8 +178,8 @@ class App:
                     told.scope["path"],
                     told.status,
                     round(seconds * 1000, 3),
-                    client[0] if client else "",
-                    told.principal,
+                    told.address,
+                    told.principal.name if told.principal is not None else "",
                     told.service,
                     told.entities,
                     told.problem,
@@ -181,16 +190,26 @@ class App:
 class _Told:
     """What is told of a request when it has ended."""
 
-    __slots__ = ("principal", "reply", "request_id", "route", "scope", "sent")
+    __slots__ = ("action", "error", "principal", "reply", "request_id", "route", "scope", "sent")
 
     def __init__(self, scope: Scope, request_id: str) -> None:
         self.scope = scope
         self.request_id = request_id
         self.route = "none"
-        self.principal = ""
+        self.action: Action | None = None
+        self.principal: Principal | None = None
+        """Who was let in; None where nobody was, or needed to be."""
+        self.error: GnomonError | None = None
+        """What it ended with."""
         self.reply: Reply | None = None
         self.sent = 0
         """The status that the framework sent; 0 before it did."""
+
+    @property
+    def address(self) -> str:
+        """From where it came."""
+        client = self.scope.get("client")
+        return client[0] if client else ""
 
     @property
     def status(self) -> int:

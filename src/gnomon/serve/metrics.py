@@ -71,10 +71,12 @@ class Told(msgspec.Struct, frozen=True):
 
 COUNTERS: dict[str, Told] = {
     "gnomon_values": Told("Values answered, by status; of one request in sixteen", ("service", "status")),
+    "gnomon_denied": Told("Calls that were denied, by status: 401, 403 or 429", ("status",)),
     "gnomon_errors": Told("Problems told, by type", ("type",)),
     "gnomon_reloads": Told("Revisions of the registry that were taken over, or could not be", ("outcome",)),
 }
 GAUGES: dict[str, Told] = {
+    "gnomon_audit_lost": Told("Entries of the audit log that could not be written", ()),
     "gnomon_in_flight": Told("Requests being answered", ()),
     "gnomon_answers_logged": Told(
         "Rows of the answer log since the workers began: written, dropped since the buffer was full, failed",

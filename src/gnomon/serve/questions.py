@@ -35,6 +35,10 @@ class Question:
     full_names: bool
     groups: tuple[str, ...]
     """That are read, as `name@version`."""
+    reads: tuple[str, ...]
+    """Their features, as `name@version:feature`."""
+    outputs: tuple[str, ...]
+    """What on-demand functions make of them, as `function@version:output`."""
     label: str
     """In metrics and logs: a service's name, or `features`."""
     keys: Mapping[str, values.Convert]
@@ -92,6 +96,8 @@ class Questions:
             features,
             full_names,
             inputs.groups,
+            inputs.reads,
+            inputs.outputs,
             features if isinstance(features, str) and ":" not in features else "features",
             _readers(inputs.keys),
             _readers(inputs.request),

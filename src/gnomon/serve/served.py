@@ -18,7 +18,7 @@ from gnomon.errors import GnomonError
 from gnomon.flows.contract import read_contract
 from gnomon.registry.snapshot import Snapshot
 from gnomon.serve import problems
-from gnomon.serve.access import OFF, Access
+from gnomon.serve.access import Access
 from gnomon.serve.limits import Patience
 from gnomon.serve.log import AccessLog
 from gnomon.serve.metrics import Metrics
@@ -42,14 +42,16 @@ class Served:
         store: Store,
         settings: Settings,
         *,
-        access: Access = OFF,
+        access: Access | None = None,
         log: AccessLog | None = None,
         folder: Path | None = None,
     ) -> None:
-        """`folder`: where the workers of a server leave what they have counted."""
+        """`access`: None lets everybody do everything. `folder`: where the workers of a server leave what they have
+        counted.
+        """
         self.store = store
         self.settings = settings
-        self.access = access
+        self.access = Access() if access is None else access
         self.log = AccessLog(None) if log is None else log
         self.metrics = Metrics(folder, in_flight=lambda: self.in_flight)
         self.patience = Patience(settings.timeout)
@@ -103,6 +105,7 @@ class Served:
             task.cancel()
         await asyncio.gather(*self._beside, return_exceptions=True)
         self.log.flush()
+        await asyncio.to_thread(self.access.close)
         self.metrics.close()
         self._pool.shutdown(wait=False, cancel_futures=True)
         self.store.close()
@@ -120,6 +123,8 @@ class Served:
             if snapshot is not None:
                 await loop.run_in_executor(self._pool, self._require_contracts, snapshot)
                 known = await loop.run_in_executor(self._pool, self.questions.prepare, snapshot)
+                policy = await loop.run_in_executor(self._pool, self.access.follow, snapshot)
+                self.access.take(policy)  # first: what is newly protected must not be answered in between
                 self.store.follow(snapshot)
                 self.questions.swap(known)
                 self.metrics.set("gnomon_revision", to=float(snapshot.revision))
@@ -154,6 +159,7 @@ class Served:
     async def _publish(self) -> None:
         while True:
             self._tell_log()
+            self.metrics.set("gnomon_audit_lost", to=float(self.access.lost))
             self.metrics.publish()
             await asyncio.sleep(1.0)
 

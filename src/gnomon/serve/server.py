@@ -23,9 +23,11 @@ from granian.http import HTTP1Settings
 from granian.log import LogLevels
 from granian.server import MPServer
 
+from gnomon.abc.registry import StoredKey
 from gnomon.errors import Unavailable, UsageError
 from gnomon.flows.contract import read_contract
 from gnomon.flows.proof.settings import SERVER_SAMPLE
+from gnomon.serve.access import Access, read_access
 from gnomon.serve.app import App
 from gnomon.serve.log import AccessLog
 from gnomon.serve.served import Served
@@ -59,6 +61,7 @@ def serve(root: Path, settings: Settings, tell: Callable[[str], None]) -> None:
             Unavailable if the port is taken; what opening the store raises.
     """
     _check_exposure(settings)
+    read_access(settings.auth, settings.sections, root)
     with Store(root) as store:  # what is wrong with the project is told once, here, and not by each worker
         store.registry.snapshot()
         assert isinstance(store.in_process, bool)
@@ -105,16 +108,21 @@ def make_app(root: Path, settings: Settings, folder: Path) -> App:
     stream = sys.stdout.buffer if settings.access_log else None
     store = Store(root)
     store.log_answers(SERVER_SAMPLE)
-    return App(Served(store, settings, log=AccessLog(stream), folder=folder))
+
+    def load_keys() -> tuple[StoredKey, ...]:
+        return store.registry.backend.api_keys()  # opened when it is first asked: it may be away for now
+
+    access = Access(read_access(settings.auth, settings.sections, root), load_keys)
+    return App(Served(store, settings, access=access, log=AccessLog(stream), folder=folder))
 
 
 def _check_exposure(settings: Settings) -> None:
-    if not settings.loopback and not settings.insecure_no_auth:
+    if settings.auth == "off" and not settings.loopback and not settings.insecure_no_auth:
         raise UsageError(
             f"at `{settings.host}` others than this machine could ask without credentials",
             at="--host",
-            hint="serve at 127.0.0.1 behind a proxy that asks for them, or say --insecure-no-auth "
-            "where the network itself is safe",
+            hint="ask for them: --auth keys, or oidc; or serve at 127.0.0.1 behind a proxy that does, or say "
+            "--insecure-no-auth where the network itself is safe",
         )
 
 

@@ -43,6 +43,8 @@ class Settings:
     """Whether a line of JSON tells of each request."""
     tls_cert: Path | None = None
     tls_key: Path | None = None
+    auth: str = "off"
+    """Who is let in: `off` everybody, `keys` those with an API key, `oidc` those with one or a token of an issuer."""
     insecure_no_auth: bool = False
     """Whether others than this machine may ask without credentials."""
     contracts: tuple[Path, ...] = ()

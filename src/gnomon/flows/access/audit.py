@@ -12,7 +12,7 @@ import logging
 import os
 import threading
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -20,7 +20,7 @@ from typing import Any, Literal, Self
 
 import msgspec
 
-from gnomon.errors import Unavailable, UsageError, counted, nearest
+from gnomon.errors import DataError, Unavailable, UsageError, counted, nearest
 from gnomon.time import ALWAYS, NEVER, Clock, instant, monotonic, show, system_clock
 
 FOLDER = ".gnomon/audit"
@@ -294,9 +294,23 @@ def read_log(folder: Path, wanted: Wanted = Wanted(), limit: int | None = None) 
     return Found(tuple(chosen), len(found) - len(chosen), unreadable)
 
 
-def folder_of(root: Path) -> Path:
-    """Where the log of the project at `root` lies."""
-    return root / FOLDER
+class _Section(msgspec.Struct, forbid_unknown_fields=True):
+    folder: str = FOLDER
+
+
+def folder_of(root: Path, serve: Mapping[str, Any]) -> Path:
+    """Where the log of the project at `root` lies, by `[serve.audit]` in the section `[serve]` of its gnomon.toml.
+
+    Raises: DataError naming the line that cannot be read.
+    """
+    try:
+        return root / msgspec.convert(serve.get("audit", {}), _Section).folder
+    except msgspec.ValidationError as error:
+        raise DataError(
+            f"[serve.audit] cannot be read: {error}",
+            at=str(root / "gnomon.toml"),
+            hint='such as folder = "/var/log/gnomon"',
+        ) from None
 
 
 def to_dict(entry: Entry) -> dict[str, Any]:

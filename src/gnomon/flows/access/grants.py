@@ -19,7 +19,7 @@ from gnomon.errors import UsageError, nearest
 Role = Literal["reader", "writer", "admin"]
 ROLES: tuple[Role, ...] = get_args(Role)
 """Each holds those before it."""
-PII = "pii"
+PII: Literal["pii"] = "pii"
 """No role holds it, also not `admin`: whoever runs a server need not read about persons."""
 
 _KNOWN = (*ROLES, PII)

@@ -1,55 +1,20 @@
-"""Access: who may ask for what. `Access` is what the server asks; `OFF` lets everybody do everything."""
+"""Access: who may ask for what.
 
-from __future__ import annotations
+admit.py      headers → who asks; what came of it → the audit log
+keys.py       API keys, read again each second        oidc.py   tokens of an issuer
+roles.py      may he? the one place that decides      attempts.py   credentials that did not hold
+"""
 
-from collections.abc import Iterable, Mapping
-from typing import Literal, Protocol
+from gnomon.serve.access.admit import Access, AccessSettings, read_access
+from gnomon.serve.access.roles import Action, Denied, Policy, Principal, anybody
 
-Action = Literal["read", "write", "admin"]
-
-
-class Principal(Protocol):
-    """Who asks."""
-
-    @property
-    def name(self) -> str:
-        """What the logs call it."""
-
-    @property
-    def open(self) -> bool:
-        """Whether it may do everything, so that nothing needs to be looked at."""
-
-    def require(self, action: Action, groups: Iterable[str]) -> None:
-        """Raises: problems.Refused, 401 or 403, unless it may do `action` with every group (`name@version`)."""
-
-
-class Access(Protocol):
-    """Decides who may ask."""
-
-    @property
-    def on(self) -> bool:
-        """Whether credentials are asked for."""
-
-    def admit(self, headers: Mapping[bytes, bytes]) -> Principal:
-        """Who asks, by the headers of a request (names in lower case). Raises: problems.Refused, 401."""
-
-
-class _Anybody:
-    name = "anybody"
-    open = True
-
-    def require(self, action: Action, groups: Iterable[str]) -> None:
-        pass
-
-
-class _Off:
-    on = False
-
-    def admit(self, headers: Mapping[bytes, bytes]) -> Principal:
-        return ANYBODY
-
-
-ANYBODY: Principal = _Anybody()
-OFF: Access = _Off()
-
-__all__ = ["ANYBODY", "OFF", "Access", "Action", "Principal"]
+__all__ = [
+    "Access",
+    "AccessSettings",
+    "Action",
+    "Denied",
+    "Policy",
+    "Principal",
+    "anybody",
+    "read_access",
+]

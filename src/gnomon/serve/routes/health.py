@@ -19,7 +19,8 @@ def routes(served: Served) -> list[Operation]:
     async def readyz(_: Request) -> Response:
         return _told(health(served))
 
-    async def counted(_: Request) -> Response:
+    async def counted(request: Request) -> Response:
+        request.state.principal.require("read", [])  # it names services and groups
         return Response(served.metrics.text(), media_type=metrics.MEDIA)
 
     return [
@@ -38,6 +39,7 @@ def routes(served: Served) -> list[Operation]:
             "/metrics",
             counted,
             "What all workers have counted, for Prometheus",
+            action="read",
             tag="health",
             answer_media=("text/plain",),
         ),

@@ -57,15 +57,14 @@ def routes(served: Served) -> list[Operation]:
 async def answer(served: Served, headers: Mapping[bytes, bytes], body: bytes, principal: Principal) -> Reply:
     """Answer a request. Raises: errors that become problems."""
     asked = wire.decode(_decoder, body)
+    features = _features(asked)
     pinned = asked.contract or headers.get(contracts.HEADER, b"").decode("latin-1")
     try:
-        question = served.questions.find(_features(asked), asked.full_names)
+        question = served.questions.allowed(principal, features, asked.full_names)
     except NotFound:
         if pinned:  # it may have been removed, and the contract tells by whom
             await contracts.require(served, asked.service, pinned)
         raise
-    if not principal.open:
-        principal.require("read", question.groups)
     if pinned:
         await contracts.require(served, asked.service, pinned)
     n = count(asked.entities)
