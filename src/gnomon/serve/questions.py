@@ -14,6 +14,7 @@ from typing import Any
 from gnomon import interchange as values
 from gnomon.errors import DataError, GnomonError
 from gnomon.registry.snapshot import Snapshot
+from gnomon.serve.access import Principal
 from gnomon.serve.answers import Form
 from gnomon.store import Store
 from gnomon.types import DType
@@ -69,6 +70,16 @@ class Questions:
                 self._known.clear()
             self._known[address] = found
         return found
+
+    def allowed(self, principal: Principal, features: str | list[str], full_names: bool) -> Question:
+        """The same, for somebody who may read it all. Raises: Denied, for what he may not."""
+        if principal.open:
+            return self.find(features, full_names)
+        with principal.asking("read", features):
+            question = self.find(features, full_names)
+        behind = f"the service `{features}`" if isinstance(features, str) else None
+        principal.require("read", question.reads, outputs=question.outputs, behind=behind)
+        return question
 
     def prepare(self, snapshot: Snapshot) -> tuple[int, dict[Address, Question]]:
         """What will be known by a revision: all its services, and what was asked for so far. May take long.

@@ -98,11 +98,10 @@ def routes(served: Served) -> list[Operation]:
         asked = wire.decode(_question, await request.body())
         choice = _choice(asked)
         try:
-            inputs = served.store.inputs(choice, online=True)
-            groups = served.questions.find(choice, asked.full_feature_names).groups
+            question = served.questions.allowed(request.state.principal, choice, asked.full_feature_names)
+            inputs, groups = served.store.inputs(choice, online=True), question.groups
         except NotFound as error:
             return _not_found(served, asked, error)
-        request.state.principal.require("read", groups)
         _check_count(served, asked)
         found = await served.run(_ask, served, asked, choice, inputs)
         return Response(_encode(_answer(asked, inputs, groups, found)), media_type=JSON)
