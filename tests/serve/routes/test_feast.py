@@ -310,7 +310,7 @@ def test_feasts_client_raises_its_own_errors(client):
 
 
 def inputs(**keys: Any) -> Inputs:
-    return Inputs(keys, {}, (), 1)
+    return Inputs(keys, {}, (), (), (), 1)
 
 
 def test_times_are_written_as_protobuf_writes_them():
