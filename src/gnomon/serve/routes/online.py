@@ -58,7 +58,6 @@ async def answer(served: Served, headers: Mapping[bytes, bytes], body: bytes, pr
     """Answer a request. Raises: errors that become problems."""
     asked = wire.decode(_decoder, body)
     features = _features(asked)
-    features = _features(asked)
     pinned = asked.contract or headers.get(contracts.HEADER, b"").decode("latin-1")
     try:
         question = served.questions.allowed(principal, features, asked.full_names)
