@@ -11,6 +11,7 @@ from __future__ import annotations
 import json
 import sys
 import tempfile
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -56,6 +57,8 @@ def answer(store: FeatureStore, call: str, **given: Any) -> Any:
         return online_features(store, **given)
     if call == "online_read":
         return online_read(store, **given)
+    if call == "online_write":
+        return online_write(store, **given)
     raise ValueError(call)
 
 
@@ -81,12 +84,7 @@ def online_read(store: FeatureStore, view: str, keys: Any, types: dict[str, str]
     keys: rows of column → `{"int64_val": 1}`.
     """
     columns = list(keys[0])
-    table = FeatureView(
-        name=view,
-        entities=[Entity(name=name, join_keys=[name], value_type=ValueType.INT64) for name in columns],
-        source=FileSource(name="nothing", path="nothing.parquet", timestamp_field="at"),
-        schema=[Field(name=n, dtype=from_value_type(ValueType[t])) for n, t in types.items()],
-    )
+    table = view_of(view, columns, types)
     rows = [
         EntityKey(join_keys=columns, entity_values=[Value(**row[name]) for name in columns]) for row in keys
     ]
@@ -94,6 +92,35 @@ def online_read(store: FeatureStore, view: str, keys: Any, types: dict[str, str]
     return [
         [str(time) if time else None, read and {n: kind(v) for n, v in read.items()}] for time, read in found
     ]
+
+
+def online_write(
+    store: FeatureStore, view: str, rows: list[dict[str, Any]], entity: str, types: dict[str, str]
+) -> None:
+    """By the method that all writes of Feast end in: `push`, `write_to_online_store`, `materialize`.
+
+    rows: `[{"key": Value, "values": {feature: Value}, "at": seconds}]`.
+    """
+    table = view_of(view, [entity], types)
+    data = [
+        (
+            EntityKey(join_keys=[entity], entity_values=[Value(**row["key"])]),
+            {name: Value(**value) for name, value in row["values"].items()},
+            datetime.fromtimestamp(row["at"], tz=UTC),
+            None,
+        )
+        for row in rows
+    ]
+    RemoteOnlineStore().online_write_batch(store.config, table, data, None)
+
+
+def view_of(name: str, keys: list[str], types: dict[str, str]) -> FeatureView:
+    return FeatureView(
+        name=name,
+        entities=[Entity(name=key, join_keys=[key], value_type=ValueType.INT64) for key in keys],
+        source=FileSource(name="nothing", path="nothing.parquet", timestamp_field="at"),
+        schema=[Field(name=n, dtype=from_value_type(ValueType[t])) for n, t in types.items()],
+    )
 
 
 def kind(value: Value) -> Any:

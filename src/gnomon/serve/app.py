@@ -25,7 +25,18 @@ from gnomon.serve.log import Line
 from gnomon.serve.openapi import Operation
 from gnomon.serve.problems import Refused
 from gnomon.serve.reply import Reply
-from gnomon.serve.routes import contracts, docs, feast, health, historical, objects, online, push, registry
+from gnomon.serve.routes import (
+    contracts,
+    docs,
+    feast,
+    feast_push,
+    health,
+    historical,
+    objects,
+    online,
+    push,
+    registry,
+)
 from gnomon.serve.served import Served
 from gnomon.time import monotonic, system_clock, to_datetime
 
@@ -41,6 +52,7 @@ _ROUTES = (
     objects,
     health,
     feast,
+    feast_push,
     contracts,
     registry,
 )

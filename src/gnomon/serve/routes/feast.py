@@ -1,4 +1,5 @@
-"""`POST /get-online-features` and `GET /health`, as Feast 0.67's Python feature server speaks them.
+"""`POST /get-online-features` and `GET /health`, as Feast 0.67's Python feature server speaks them; for its pushes see
+`feast_push`.
 
 An unmodified Feast client with `online_store: {type: remote, path: http://…}` reads from Gnomon. A feature view is
 called what a group is, a feature reference is `group:feature`. Answers have Feast's form: one list of values for each
@@ -45,6 +46,8 @@ _STATUSES = {
 }
 _VERSION = re.compile(r"@v(?=\d+(?::|$))")
 """Feast writes `view@v2:feature`, Gnomon `group@2:feature`."""
+_FARTHEST = 10**11
+"""Seconds, of year 5138: greater numbers do not count seconds."""
 _WHOLE = re.compile(r"-?\d{1,19}")
 
 
@@ -220,7 +223,7 @@ def _read(column: list[Any], name: str, dtype: DType) -> list[Any]:
     if dtype.is_integer():
         return [int(v) if isinstance(v, str) and _WHOLE.fullmatch(v) else v for v in column]
     if isinstance(dtype, pl.Datetime):
-        column = [to_datetime(v * SECOND) if type(v) is int and abs(v) < 10**11 else v for v in column]
+        column = times_of_seconds(column)
         texts = [v if isinstance(v, str) else None for v in column]
         read = values.reader(dtype)
         assert read is not None
@@ -231,6 +234,11 @@ def _read(column: list[Any], name: str, dtype: DType) -> list[Any]:
         ]
     convert = values.reader(dtype)
     return column if convert is None else values.read_column(column, convert, f"`{name}`", dtype)
+
+
+def times_of_seconds(column: list[Any]) -> list[Any]:
+    """Whole numbers as times, in the seconds that Feast's `UnixTimestamp` counts; all else as it is."""
+    return [to_datetime(v * SECOND) if type(v) is int and abs(v) < _FARTHEST else v for v in column]
 
 
 def _zoned(value: Any, aware: bool) -> Any:
@@ -302,7 +310,7 @@ def _not_found(served: Served, asked: FeastQuestion, error: NotFound) -> Respons
     """
     snapshot = served.store.registry.snapshot()
     if asked.feature_service:
-        return _feast_error(
+        return feast_error(
             404, "FeatureServiceNotFoundException", f"Feature service {asked.feature_service}: {error.what}"
         )
     for ref in asked.features:
@@ -311,13 +319,13 @@ def _not_found(served: Served, asked: FeastQuestion, error: NotFound) -> Respons
             snapshot.group(name)
         except NotFound as missing:
             hint = f" ({missing.hint})" if missing.hint else ""
-            return _feast_error(
+            return feast_error(
                 404, "FeatureViewNotFoundException", f"Feature view {name} does not exist{hint}"
             )
     raise error
 
 
-def _feast_error(status: int, kind: str, message: str) -> Response:
+def feast_error(status: int, kind: str, message: str) -> Response:
     """An error that Feast's client raises again as its own: text of JSON within JSON."""
     told = json.dumps({"module": "feast.errors", "class": kind, "message": message})
     return Response(_encode(told), status, media_type=JSON)
