@@ -6,6 +6,8 @@ from dataclasses import fields
 
 from docs.generators.markdown import code, table
 from gnomon import config, plugins
+from gnomon.flows.proof.settings import SERVER_SAMPLE, LogSettings
+from gnomon.time import show_duration
 
 _MEANING = {
     "name": "The project's name.",
@@ -24,6 +26,23 @@ _MEANING = {
     "again as the longest window, and at least a day. See [online](../concepts/online.md).",
 }
 
+_DEFAULTS = LogSettings()
+_LOG = [
+    [
+        "url",
+        _DEFAULTS.url,
+        "Where answers are logged: a folder, or a bucket. See [verify](../how-to/verify.md).",
+    ],
+    [
+        "sample",
+        SERVER_SAMPLE,
+        "The share of entities whose answers servers log; others log none by themselves.",
+    ],
+    ["every", show_duration(_DEFAULTS.every), "How often what waits is written."],
+    ["buffer", _DEFAULTS.buffer, "Answers that may wait for that; more are dropped, and counted."],
+    ["keep", show_duration(_DEFAULTS.keep), "How long `vacuum` lets answers stay."],
+]
+
 _VARIABLES = [
     [
         "`GNOMON_CACHE_DIR`",
@@ -41,6 +60,7 @@ def page() -> str:
             default = defaults[name]
             shown = "not set" if default is None else f"`{default}`"
             rows.append([f"`[{section}]`", f"`{key}`", shown, _MEANING[name]])
+    rows += [["`[log]`", f"`{key}`", f"`{default}`", meaning] for key, default, meaning in _LOG]
     rows.append([f"`[{config._STORAGE}]`", "an option", "not set", _MEANING["storage"]])
     schemes = [
         [
@@ -61,9 +81,10 @@ A project is a folder with this file. Every section and key may be left out; the
 
 {table(["Section", "Key", "Default", "Meaning"], rows)}
 
-All values are text. Paths are relative to the folder of the file. Unknown sections and keys are errors that
-name the nearest known one. `${{NAME}}` in a value is replaced by the environment variable `NAME`; an error
-tells if it is not set. A duration is a whole number and one of `us ms s m h d`.
+All values are text, but numbers of `[log]` and `[serve]`. Paths are relative to the folder of the file.
+Unknown sections and keys are errors that name the nearest known one. `${{NAME}}` in a value is replaced by
+the environment variable `NAME`; an error tells if it is not set. A duration is a whole number and one of `us
+ms s m h d`.
 
 `gnomon.Store(path, registry=…, offline=…, online=…, engine=…)` takes the place of single lines.
 `gnomon.Store()` without a path needs no file: it works in a temporary folder that goes with the object, with

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -335,14 +336,17 @@ class Store:
     ) -> VacuumReport:
         """Remove the files of cached groups (all, or some) that no version of the last `older_than` needs.
 
-        What saved datasets were made from stays, unless `force`. `dry_run`: tell what would go, and remove nothing.
+        What saved datasets were made from stays, unless `force`. Without groups, days of logged answers go too that
+        are older than `[log] keep`. `dry_run`: tell what would go, and remove nothing.
         """
         age = duration(older_than)
         if age < 0:
             raise UsageError(
                 f"`older_than` cannot be {older_than!r}", hint='such as "7d"; "0s" is all but the newest'
             )
-        return vacuum(self._project, self._cached(groups), older_than=age, dry_run=dry_run, force=force)
+        report = vacuum(self._project, self._cached(groups), older_than=age, dry_run=dry_run, force=force)
+        days = 0 if groups is not None else self._proof.vacuum(dry_run=dry_run)
+        return replace(report, answers=days)
 
     def explain(
         self,

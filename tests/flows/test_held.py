@@ -263,3 +263,20 @@ def test_what_was_never_online_is_refused(bare: gn.Store) -> None:
         train(bare, ["orders:count_1d"], [(1, T)], as_of="served")
     with pytest.raises(UsageError, match="not kept online"):
         train(bare, ["quiet:count"], [(1, T)], as_of="served")
+
+
+def test_each_online_store_has_its_own_past(tmp_path: Path, clock: Clock) -> None:
+    """Two online stores of one project: what one holds says nothing of the other."""
+    (tmp_path / "gnomon.toml").write_text('[online]\nurl = "lmdb://one"\n')
+    with gn.Store(tmp_path, clock=clock) as one, gn.Store(tmp_path, clock=clock, online="lmdb://two") as two:
+        one.apply([LIMIT])
+        one.insert("limit", [limit(1, T - HOUR, 1.0)])
+        one.materialize()
+        one.insert("limit", [limit(1, T - MINUTE, 2.0)])
+        clock.now += MINUTE
+        two.materialize()
+        clock.now += MINUTE
+        questions = [(1, clock.now)]
+        assert train(one, ["limit:limit"], questions, as_of="served") == {"limit": [1.0]}
+        assert train(two, ["limit:limit"], questions, as_of="served") == {"limit": [2.0]}
+        assert ask(one, ["limit:limit"], [1]) == {"limit": [1.0]}

@@ -8,7 +8,7 @@ from msgspec.structs import replace
 
 import gnomon as gn
 from gnomon.abc.source import Part
-from gnomon.flows.journal import Carried, Entry, Journal, hash_keys, journal_name, unpack_counters
+from gnomon.flows.journal import Carried, Entry, Journal, hash_keys, journal_name, unpack_counters, where_of
 from gnomon.flows.online import change_document, read_document
 from gnomon.offline.delta import DeltaStore
 from tests.flows.small import HOUR, MINUTE, Clock, T, visit
@@ -139,3 +139,15 @@ def test_a_table_of_a_release_without_a_journal_is_taken_over(store: gn.Store, c
     assert len(told) == 2
     assert len(told[-1].parts) == 1
     assert told[-1].end == clock()
+
+
+@pytest.mark.parametrize(
+    ("url", "where"),
+    [
+        ("redis://ana:secret@host:6379/0?timeout=1s", "redis://host:6379/0"),
+        ("lmdb://.gnomon/online", "lmdb://.gnomon/online"),
+        ("memory://", "memory://"),
+    ],
+)
+def test_where_an_online_store_is_tells_no_secret(url: str, where: str) -> None:
+    assert where_of(url) == where

@@ -28,6 +28,10 @@ from gnomon.time import stopwatch
 NOW = datetime(2013, 12, 20, 18, tzinfo=UTC)
 """The demo's present: online rows are what was known by then."""
 _COMPARED = timedelta(hours=23)
+_LOG_ALL = """
+[log]
+sample = 1                               # every answer is logged; by itself a server logs one entity of a hundred
+"""
 Say = Callable[[str], None]
 
 
@@ -49,10 +53,14 @@ class Outcome:
     through: dict[str, dict[str, Any]] = field(default_factory=dict)
     """By server: what was compared through it, where its wheel is installed."""
 
+    verified: dict[str, Any] = field(default_factory=dict)
+    """Logged answers, all of those before, against what is computed again."""
+
     @property
     def agrees(self) -> bool:
         compared = (self.compared, *self.through.values())
-        return all(one.get("differ") == 0 and one.get("values", 0) > 0 for one in compared)
+        verified = bool(self.verified.get("ok"))
+        return verified and all(one.get("differ") == 0 and one.get("values", 0) > 0 for one in compared)
 
 
 def run(folder: Path, say: Say = print) -> Outcome:
@@ -87,7 +95,7 @@ class Project:
 
 def write_project(folder: Path) -> Project:
     """Write gnomon.toml and the definitions into a folder."""
-    (folder / FILE_NAME).write_text(DEFAULT_TEXT.format(name="flights"))
+    (folder / FILE_NAME).write_text(DEFAULT_TEXT.format(name="flights") + _LOG_ALL)
     shutil.copy(Path(__file__).with_name("features.py"), folder / "features.py")
     return Project(folder)
 
@@ -172,6 +180,19 @@ def _online(
             result = prove(folder, asked, truth, through=server.url)
         out.through[name] = asdict(result)
         _tell(f"through {name}: ", result, say)
+    _verify(store, out, say)
+
+
+def _verify(store: Store, out: Outcome, say: Say) -> None:
+    report = store.verify(ask.SERVICE)
+    out.verified = report.to_dict()
+    say(
+        f"\n8. Every answer of above was logged. Computed again from the files: {report.mismatches:,} mismatches of "
+        f"{report.values:,} values\n   in {report.rows:,} logged rows ({report.seconds:.1f} s); "
+        "`gnomon verify` does it each night"
+    )
+    for example in report.examples:
+        say(f"   {example}")
 
 
 def _tell(through: str, result: Comparison, say: Say) -> None:

@@ -85,6 +85,8 @@ class Writes:
     """The journal of a group, as frames."""
 
     entries: list[Entry]
+    online: str
+    """Where the online store is that is asked about: the rows may lie in others too."""
 
     @cached_property
     def frame(self) -> pl.DataFrame:
@@ -118,8 +120,8 @@ class Writes:
 
     @cached_property
     def published(self) -> dict[str, Entry]:
-        """The last publication of each table, by its identity, in the order of their ends."""
-        told = [e for e in self.entries if e.published is not None]
+        """The last publication of each table of the online store, by its identity, in the order of their ends."""
+        told = [e for e in self.entries if e.published is not None and e.online == self.online]
         last = {e.table: e for e in told}
         return {e.table: e for e in told if last[e.table] is e}
 
@@ -172,8 +174,8 @@ def read_writes(project: Project, group: FeatureGroup) -> Writes:
             f"group `{group.ref}` is not kept online: nothing of it was ever served",
             hint='as_of="known" is what could have been known',
         )
-    writes = Writes(project.journal.read(group.ref))
-    if not writes.published:
+    writes = Writes(project.journal.read(group.ref), project.journal.online)
+    if not any(entry.published is not None for entry in writes.entries):
         raise DataError(
             f"the journal tells nothing of group `{group.ref}`",
             hint=f"it begins with the first `gnomon materialize {group.name}` of this release",
@@ -428,12 +430,13 @@ def _unready(
     """[n]: where the table could not answer an output: there was none, it lacked an input, or began too late."""
     needed = {lane_name(layout.inputs[i]) for i in (output.input, output.where, output.by) if i != NONE}
     ends = {"": NEVER}
-    for name, entry in writes.published.items():
+    for entry in writes.entries:
         told = entry.published
-        assert told is not None
+        if told is None:
+            continue
         span = 0 if layout.kind == "state" else output.span
         begins = ALWAYS if told.start == ALWAYS else NEVER if span is None else told.start + span
-        ends[name] = begins if needed <= set(told.lanes) else NEVER
+        ends[entry.table] = begins if needed <= set(told.lanes) else NEVER
     least = np.array([ends.get(table, ALWAYS) for table in tables], np.int64)
     early: NDArray[np.bool_] = (spine.t - layout.settling_delay < least) | (least == NEVER)
     return early

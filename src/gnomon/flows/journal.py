@@ -16,6 +16,7 @@ from base64 import b85decode, b85encode
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from urllib.parse import urlsplit
 from uuid import uuid4
 
 import msgspec
@@ -75,6 +76,8 @@ class Entry(msgspec.Struct, frozen=True):
     only: bool = False
     """Whether nothing but the keys of `counters` was written, of all that the parts hold."""
     published: Published | None = None
+    online: str = ""
+    """Of a publication: the online store that the table lies in, `where_of` its URL."""
 
 
 _decode = msgspec.json.Decoder(Entry).decode
@@ -84,6 +87,13 @@ _encode = msgspec.json.Encoder().encode
 def new_identity() -> str:
     """A name for a table that no other table has, wherever and whenever it is made."""
     return uuid4().hex[:16]
+
+
+def where_of(url: str) -> str:
+    """An online store's URL without what does not tell where it is, and may be secret."""
+    parts = urlsplit(url)
+    host = parts.netloc.rpartition("@")[2]
+    return f"{parts.scheme}://{host}{parts.path}"
 
 
 def journal_name(ref: str) -> str:
@@ -135,7 +145,9 @@ def unpack_counters(text: str) -> tuple[Words, Words]:
 class Journal:
     """The journal of a project. Thread-safe: entries are independent, and folding twice is folding once."""
 
-    def __init__(self, offline: Callable[[], OfflineStore], clock: Clock) -> None:
+    def __init__(self, offline: Callable[[], OfflineStore], clock: Clock, online: str = "") -> None:
+        """`online`: where the online store is."""
+        self.online = online
         self._offline = offline
         self._clock = clock
         self._left: dict[str, int] = {}
@@ -181,7 +193,19 @@ class Journal:
         """Note that a table answers from now on. `parts`: what it holds of which no write was noted."""
         now = self._clock()
         told = Published(start, tuple(lanes))
-        self._finish(Entry(uuid4().hex, ref, table, now, now, dict(parts or {}), retracted, published=told))
+        self._finish(
+            Entry(
+                uuid4().hex,
+                ref,
+                table,
+                now,
+                now,
+                dict(parts or {}),
+                retracted,
+                published=told,
+                online=self.online,
+            )
+        )
 
     def read(self, ref: str) -> list[Entry]:
         """All entries of a group, each but once, in the order of their ends; without an end, last."""

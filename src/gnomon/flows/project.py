@@ -21,7 +21,7 @@ from gnomon.define.ondemand import OnDemand
 from gnomon.errors import UsageError
 from gnomon.flows.definitions import has_definitions, load_definitions
 from gnomon.flows.hands import Hands
-from gnomon.flows.journal import Journal
+from gnomon.flows.journal import Journal, where_of
 from gnomon.flows.registries import open_registry
 from gnomon.flows.table import TableReader, was_filled
 from gnomon.plan.layout import Layout, make_layout
@@ -93,7 +93,7 @@ class Project:
     @cached_property
     def journal(self) -> Journal:
         """What the online store held, and when."""
-        return Journal(lambda: self.offline, self.clock)
+        return Journal(lambda: self.offline, self.clock, where_of(self.config.online))
 
     @cached_property
     def online(self) -> OnlineStore:

@@ -46,6 +46,8 @@ class VacuumReport:
 
     groups: list[Vacuumed] = field(default_factory=list)
     dry_run: bool = False
+    answers: int = 0
+    """Days of logged answers that were older than `[log] keep`, and are removed, or would be."""
 
     @property
     def files(self) -> int:
@@ -63,7 +65,11 @@ class VacuumReport:
     def __str__(self) -> str:
         would = "to be removed" if self.dry_run else "removed"
         total = f"{counted(self.files, 'file')}, {megabytes(self.bytes)} {would}"
-        return "\n".join([*(str(group) for group in self.groups if group.files or group.kept), total])
+        lines = [*(str(group) for group in self.groups if group.files or group.kept), total]
+        if self.answers:
+            would = "to be removed" if self.dry_run else "removed"
+            lines.append(f"{counted(self.answers, 'day')} of logged answers {would}")
+        return "\n".join(lines)
 
     __repr__ = __str__
 

@@ -82,6 +82,18 @@ def test_old_days_go_whole(shop: gn.Store, clock: Clock) -> None:
     assert store.tables() == days[2:]
 
 
+def test_vacuum_removes_answers_by_their_age(shop: gn.Store, clock: Clock) -> None:
+    fill(shop, clock)
+    serve(shop)
+    shop.answers("shop")
+    clock.now += 31 * 24 * HOUR
+    serve(shop)
+    assert shop.vacuum(dry_run=True).answers == 1
+    report = shop.vacuum()
+    assert (report.answers, "1 day of logged answers removed" in str(report)) == (1, True)
+    assert len(shop.answers("shop")) == 3
+
+
 def test_a_store_that_is_told_nothing_logs_nothing(tmp_path: Path, clock: Clock) -> None:
     (tmp_path / "gnomon.toml").write_text('[online]\nurl = "memory://"\n')
     group = gn.FeatureGroup("g", entity=USER, timestamp="at", features=[gn.count()])

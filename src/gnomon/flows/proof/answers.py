@@ -253,11 +253,11 @@ def days_of(store: OfflineStore, service: str) -> list[str]:
     return [table for table in store.tables() if table.rpartition("-")[0] == service]
 
 
-def remove_answers(store: OfflineStore, before: int) -> list[str]:
-    """Remove the days of all services that ended before an instant; the tables that went."""
+def remove_answers(store: OfflineStore, before: int, *, dry_run: bool = False) -> list[str]:
+    """Remove the days of all services that ended before an instant; the tables that went, or would go."""
     day = f"{to_datetime(before):%Y%m%d}"
     old = [table for table in store.tables() if table.rpartition("-")[2] < day]
-    for table in old:
+    for table in old if not dry_run else ():
         store.drop(table)
     return old
 

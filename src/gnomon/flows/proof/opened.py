@@ -8,7 +8,7 @@ from gnomon import plugins
 from gnomon.abc.offline import OfflineStore
 from gnomon.config import FILE_NAME
 from gnomon.flows.project import Project
-from gnomon.flows.proof.answers import Answers, AnswerTables, read_answers
+from gnomon.flows.proof.answers import Answers, AnswerTables, read_answers, remove_answers
 from gnomon.flows.proof.log import AnswerLog, Logged
 from gnomon.flows.proof.report import ConsistencyReport
 from gnomon.flows.proof.settings import LogSettings, read_log_settings
@@ -46,6 +46,11 @@ class Proof:
     def verify(self, service: str, *, sample: int | None, start: int, end: int) -> ConsistencyReport:
         """Compare what was logged of a service with what is computed again."""
         return verify(self.project, service, self.read(service, start=start, end=end), sample=sample)
+
+    def vacuum(self, *, dry_run: bool = False) -> int:
+        """Remove days of answers that are older than `keep`; how many went, or would go."""
+        before = self.project.clock() - self.settings.keep
+        return len(remove_answers(self.store, before, dry_run=dry_run))
 
     @property
     def log(self) -> AnswerLog | None:
