@@ -7,7 +7,7 @@ import os
 import sys
 from pathlib import Path
 
-from bench import asof, counted, harness, hot, materialize, objects, online, report, servers, windows
+from bench import asof, counted, harness, hot, materialize, objects, online, report, serve, servers, windows
 from bench.profiling import profile
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -22,6 +22,7 @@ WORKS = (
     *online.WORKS,
     *hot.WORKS,
     *servers.WORKS,
+    *serve.WORKS,
 )
 
 

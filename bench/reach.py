@@ -113,6 +113,29 @@ class Tail:
 
 
 @dataclass(frozen=True, slots=True)
+class Share:
+    """At least this share of the fastest peer's requests a second."""
+
+    share: float
+
+    def judge(self, outcome: Outcome) -> Verdict:
+        ratio = outcome.ratio_to()
+        seen = f" ({ratio:.0%})" if ratio else ""
+        return Verdict(f"≥ {self.share:.0%} of its requests/s{seen}", _at_least(ratio, self.share))
+
+
+@dataclass(frozen=True, slots=True)
+class Requests:
+    """At least so many requests a second."""
+
+    rate: float
+
+    def judge(self, outcome: Outcome) -> Verdict:
+        each = _median(outcome, "request_us")
+        return Verdict(f"≥ {self.rate:,.0f} requests/s", _at_least(1e6 / each if each else None, self.rate))
+
+
+@dataclass(frozen=True, slots=True)
 class SameBits:
     """A sample of our values equals brute force to the last bit."""
 

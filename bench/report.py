@@ -149,6 +149,8 @@ def _figures(side: Mapping[str, Any]) -> str:
     median = side["median"]
     if side["error"] or not median:
         return "failed"
+    if "request_us" in median:
+        return f"{1e6 / median['request_us']:,.0f} requests/s, p99 {_three(median['p99_us'] / 1e3)} ms"
     if "seconds" in median:
         return f"{_three(median['seconds'])} s, {side['peak_bytes'] / 1e9:.1f} GB"
     return f"p50 {_three(median['p50_us'])} µs, p99 {_three(median['p99_us'])} µs"

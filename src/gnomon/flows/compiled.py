@@ -69,6 +69,8 @@ class Compiled:
     dtypes: tuple[pl.DataType, ...]
     straight: list[int]
     """0, 1, 2, … for as many columns."""
+    asks_services: bool = False
+    """Whether a group has an external source."""
 
 
 def compile_request(project: Project, request: Request, full_names: bool) -> Compiled:
@@ -97,6 +99,7 @@ def compile_request(project: Project, request: Request, full_names: bool) -> Com
         len(request.jobs) == 1 and places == tuple((0, i) for i in range(len(request.jobs[0].outputs))),
         tuple(c.dtype for c in request.columns),
         list(range(len(request.columns))),
+        any(one.asker is not None for one in ready),
     )
 
 

@@ -66,7 +66,8 @@ def lookup(
             if store.get_meta(EPOCH) == compiled.epoch:
                 raise
         else:
-            _ask_services(questions, keys, t, at, services)
+            if compiled.asks_services:
+                _ask_services(questions, keys, t, at, services)
             values, epoch = store.read_many([q.asked for q in questions if q.asked is not None], EPOCH)
             if epoch == compiled.epoch:
                 held = iter(values)
