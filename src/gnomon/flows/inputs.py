@@ -23,6 +23,8 @@ class Inputs:
     """What on-demand functions make, as `function@version:output`."""
     revision: int
     """Of the registry, by which this is so."""
+    waits: bool = False
+    """Whether an online answer may wait for others than the online store: a service, or a function with a timeout."""
 
 
 def inputs_of(request: Request) -> Inputs:
@@ -39,4 +41,6 @@ def inputs_of(request: Request) -> Inputs:
         tuple(dict.fromkeys(f"{job.group.ref}:{one.name}" for job in request.jobs for one in job.outputs)),
         tuple(f"{step.on_demand.ref}:{name}" for step in request.steps for name, _ in step.on_demand.returns),
         request.revision,
+        any(job.group.external is not None for job in request.jobs)
+        or any(step.hands is not None for step in request.steps),
     )

@@ -48,6 +48,8 @@ class Question:
     """Request values, the same."""
     types: Mapping[str, DType] = field(repr=False)
     """Of key columns and request values."""
+    waits: bool = False
+    """Whether answering may wait for others than the online store."""
     form: Form | None = field(default=None, repr=False)
     """How its answers are written, once there was one."""
 
@@ -113,6 +115,7 @@ class Questions:
             _readers(inputs.keys),
             _readers(inputs.request),
             {**inputs.request, **inputs.keys},
+            inputs.waits,
         )
 
 

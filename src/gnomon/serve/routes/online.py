@@ -25,8 +25,8 @@ from gnomon.time import show
 PATH = "/v1/online-features"
 
 _ON_LOOP = 256
-"""Entities that are asked about on the event loop, where the store lies in this process: more take so long that
-others would wait."""
+"""Entities that are asked about on the event loop, where the store lies in this process and nothing else is waited for:
+more take so long that others would wait."""
 
 _decoder = msgspec.json.Decoder(wire.OnlineRequest)
 
@@ -77,7 +77,7 @@ async def answer(served: Served, headers: Mapping[bytes, bytes], body: bytes, pr
             hint="ask in smaller batches, or raise `entities_limit` of [serve] in gnomon.toml",
         )
     as_arrow = _wants_arrow(headers.get(b"accept"))
-    if served.in_process and n <= _ON_LOOP:
+    if served.in_process and n <= _ON_LOOP and not question.waits:
         reply = _ask(served, question, asked, n, as_arrow)
     else:
         reply = await served.run(_ask, served, question, asked, n, as_arrow)
