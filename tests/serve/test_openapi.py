@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import os
 import re
+import subprocess
+import sys
+from pathlib import Path
 
 import pytest
 
-from tests.serve.server import ask
+from tests.serve.server import ask, running
 
 
 @pytest.fixture(scope="module")
@@ -36,3 +40,30 @@ def test_error_that_may_come_in_another_form_is_described_in_both(document):
     told = document["paths"]["/get-online-features"]["post"]["responses"]["404"]["content"]
     assert told["application/json"]["schema"] == {"type": "string"}
     assert "application/problem+json" in told
+
+
+@pytest.mark.slow
+def test_requests_that_nobody_thought_of_find_nothing(shop, tmp_path):
+    """Schemathesis makes requests from the description, right ones and wrong ones, and holds the answers to it.
+
+    Left out is its check that what fits a schema is taken: no schema can say which services there are.
+    """
+    with running(shop) as server:
+        ran = subprocess.run(
+            [
+                str(Path(sys.executable).with_name("schemathesis")),
+                "run",
+                f"{server.url}/openapi.json",
+                "--exclude-checks=positive_data_acceptance",
+                "--max-examples=25",
+                "--no-color",
+            ],
+            cwd=tmp_path,
+            env=os.environ,
+            capture_output=True,
+            text=True,
+        )
+        statuses = {line["status"] for line in server.access_log()}
+    assert ran.returncode == 0, ran.stdout[-5000:]
+    assert 200 in statuses
+    assert 500 not in statuses

@@ -146,10 +146,8 @@ def _responses(one: Operation, schema_of: Mapping[Any, Any]) -> dict[str, Any]:
         for media in one.answer_media
     }
     refusals = {*one.refusals, 500, 503}
-    if _PARAMETER.search(one.path):
+    if _PARAMETER.search(one.path) or one.parameters:
         refusals |= {400, 404}
-    if one.parameters:
-        refusals |= {400}
     if one.body is not None or one.body_media != (JSON,):
         refusals |= {400, 404, 408, 413, 415, 422, 504}
     if one.action is not None:
