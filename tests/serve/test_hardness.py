@@ -91,7 +91,8 @@ def well(server) -> Iterator[None]:
         b"POST " + b"/a" * 40_000 + b" HTTP/1.1\r\nhost: a\r\n\r\n",
         head() + BODY[:-1] + b"\xff",
         head(len(BODY), "transfer-encoding: chunked") + BODY,
-        f"POST {PATH} HTTP/1.1\r\nhost: a\r\ntransfer-encoding: chunked\r\n\r\nzz\r\n".encode(),
+        f"POST {PATH} HTTP/1.1\r\nhost: a\r\ncontent-type: application/json\r\n"
+        "transfer-encoding: chunked\r\n\r\nzz\r\n".encode(),
         f"POST {PATH} HTTP/1.1\r\nhost: a\r\ncontent-length: -5\r\n\r\n".encode(),
         f"POST {PATH} HTTP/1.1\r\nhost: a\r\ncontent-length: 1\r\ncontent-length: 2\r\n\r\nab".encode(),
     ],
@@ -156,11 +157,13 @@ def test_half_a_request_line_is_let_go(server, well):
         assert time.monotonic() - begun < 10
 
 
-def test_who_ends_its_half_of_the_connection_is_answered(server):
+def test_who_ends_its_half_of_the_connection_is_answered_or_let_go(server, well):
+    """Granian takes the end of a half for the end of the whole, unless the answer is quicker."""
     with dial(server) as connection:
         connection.sendall(WHOLE)
         connection.shutdown(socket.SHUT_WR)
-        assert read(connection)[0] == 200
+        with contextlib.suppress(ConnectionError):
+            assert read(connection)[0] == 200
 
 
 def test_who_goes_away_in_the_middle_harms_nobody(server, well):

@@ -129,7 +129,10 @@ class App:
         except HTTPException as error:
             return told.instead(reply.of_error(_of_framework(error, scope), told.request_id))
         except ClientDisconnect:
-            raise
+            if told.sent:
+                raise
+            # Gone, or there still: a body in broken pieces is told by Granian as the client's end.
+            return told.instead(reply.of_error(problems.cut_off(), told.request_id))
         except Exception as error:  # noqa: BLE001 - nobody above could make an answer of it
             _log.exception("request %s failed", told.request_id)
             return told.instead(reply.of_mistake(error, told.request_id))

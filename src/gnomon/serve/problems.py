@@ -65,6 +65,7 @@ _STATUSES: tuple[tuple[type[GnomonError], int, str], ...] = (
     (errors.BreakingChange, 409, "Breaking change"),
     (errors.DefinitionError, 422, "Wrong definition"),
     (errors.DataError, 422, "Data that cannot be used"),
+    (errors.Denied, 403, "Not allowed"),
     (errors.HorizonError, 422, "Before the horizon"),
     (errors.ComputeError, 422, "Cannot be computed"),
     (errors.Conflict, 409, "Conflict"),
@@ -140,6 +141,17 @@ def too_slow(seconds: float) -> Refused:
         "Request timeout",
         f"the body did not arrive within {seconds:g} s",
         hint="send it at once",
+        headers=(("connection", "close"),),
+    )
+
+
+def cut_off() -> Refused:
+    """A body that ended too early, or is not in the pieces that it announces."""
+    return Refused(
+        400,
+        "Broken body",
+        "the body ended before it was whole",
+        hint="send as many bytes as `content-length` says, or whole chunks",
         headers=(("connection", "close"),),
     )
 
