@@ -117,6 +117,17 @@ def test_each_mistake_is_told_with_its_place(written, text, what, hint):
     assert caught.value.at == str(root / FILE_NAME)
 
 
+def test_a_cache_is_a_duration_and_none_of_no_time(written):
+    assert load(written('[online]\ncache = "500ms"')).cache == 500_000
+    assert load(written('[online]\ncache = "0s"')).cache is None
+    assert load(written('[online]\ncache = "500ms"'), cache="0s").cache is None
+    assert load(written("")).cache is None
+    with pytest.raises(DataError, match=r"`online.cache`: `soon` is not a duration"):
+        load(written('[online]\ncache = "soon"'))
+    with pytest.raises(UsageError, match="is not a duration"):
+        load(written(""), cache="soon")
+
+
 def test_a_length_that_is_none_is_told_with_its_line(written):
     root = written('[online]\nslack = "2 weeks"')
     with pytest.raises(DataError, match=r"`online.slack`: `2 weeks` is not a duration") as caught:

@@ -21,6 +21,8 @@ _MEANING = {
     "offline_options": "What reaches an object store: endpoint, credentials, region. See "
     "[object stores](../how-to/object-stores.md).",
     "online": "Where the rows that answers need are kept.",
+    "cache": "A duration, such as `500ms`: how old the rows may be that answer a question from memory. Not set, or "
+    "`0s`: every question reads. See [the cache](../how-to/cache-online-reads.md).",
     "engine": "What computes training sets.",
     "slack": "A duration: how much longer than features look back online rows are kept. Not set: as long "
     "again as the longest window, and at least a day. See [online](../concepts/online.md).",

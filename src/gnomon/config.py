@@ -48,6 +48,8 @@ class Config:
     slack: int | None = None
     """How much longer than needed online rows are kept, in microseconds; None: as long again as the longest
     window, and at least a day."""
+    cache: int | None = None
+    """How old what is online may be when it is answered from memory, in microseconds; None: it is read anew."""
     replica: str | None = None
     """A local file that answers about definitions while the registry is away."""
     offline_options: tuple[tuple[str, str], ...] = field(default=(), repr=False)
@@ -65,7 +67,7 @@ _KEYS = {
     "project": {"name": "name", "definitions": "definitions"},
     "registry": {"url": "registry", "replica": "replica"},
     "offline": {"url": "offline", "options": "offline_options"},
-    "online": {"url": "online", "slack": "slack"},
+    "online": {"url": "online", "slack": "slack", "cache": "cache"},
     "engine": {"url": "engine"},
 }
 _STORAGE = "storage"
@@ -111,10 +113,7 @@ def load(root: Path, **overrides: str | None) -> Config:
                 values[_KEYS[section][key]] = _options(value, where, file)
                 continue
             values[_KEYS[section][key]] = _text(value, where, file)
-    try:
-        values = _with_durations(values)
-    except UsageError as error:
-        raise DataError(f"`online.slack`: {error.what}", at=str(file), hint=error.hint) from None
+    values = _with_durations(values, str(file))
     return with_overrides(Config(root, **values), **overrides)
 
 
@@ -129,13 +128,25 @@ def with_overrides(config: Config, **overrides: str | None) -> Config:
         given.setdefault("replica", None)  # it is the other registry's
     if given.get("offline", config.offline) != config.offline:
         config = replace(config, offline_options=())  # they are the other store's
-    return replace(config, **_with_durations(given))
+    return replace(config, **_with_durations(given, None))
 
 
-def _with_durations(values: dict[str, Any]) -> dict[str, Any]:
-    if isinstance(values.get("slack"), str):
-        return {**values, "slack": duration(values["slack"])}
-    return values
+def _with_durations(values: Mapping[str, Any], file: str | None) -> dict[str, Any]:
+    """Values with texts as durations. Raises: DataError naming the file; UsageError if there is none."""
+    read = dict(values)
+    for name in ("slack", "cache"):
+        if not isinstance(read.get(name), str):
+            continue
+        try:
+            read[name] = duration(read[name])
+        except UsageError as error:
+            if file is None:
+                raise
+            raise DataError(f"`online.{name}`: {error.what}", at=file, hint=error.hint) from None
+    if read.get("cache") is not None and read["cache"] <= 0:
+        # Written so to turn it off where a file turns it on.
+        read["cache"] = None
+    return read
 
 
 def _options(value: object, where: str, file: Path) -> tuple[tuple[str, str], ...]:

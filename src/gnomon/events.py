@@ -124,6 +124,18 @@ class AnswersKept(Event):
     dropped: int = 0
 
 
+@dataclass(frozen=True, slots=True)
+class OnlineCalled(Event):
+    """A call of the online store ended, where calls are metered."""
+
+    method: str
+    """Of the seam: `read_many`, `update`, …"""
+    keys: int
+    seconds: float
+    failure: str = ""
+    """The name of the error that it raised."""
+
+
 Listener = Callable[[Event], None]
 _listeners: dict[object, Listener] = {}
 """By what `listen` made for each: one listener may listen twice, and end each of it by itself."""

@@ -49,5 +49,5 @@ def test_merge_that_is_asked_again_counts_once():
 
 
 def test_has_no_url():
-    with pytest.raises(UsageError, match="before another one"):
+    with pytest.raises(UsageError, match="stands before another store"):
         WeighingStore.from_url("weighing://", root=Path())

@@ -24,6 +24,7 @@ from gnomon.flows.hands import Hands
 from gnomon.flows.journal import Journal, where_of
 from gnomon.flows.registries import open_registry
 from gnomon.flows.table import TableReader, was_filled
+from gnomon.online.wrappers.cache import CachedStore
 from gnomon.plan.layout import Layout, make_layout
 from gnomon.registry.codec import import_function
 from gnomon.registry.registry import Registry
@@ -101,7 +102,7 @@ class Project:
         store: OnlineStore = plugins.resolve("online", self.config.online).from_url(
             self.config.online, root=self.root
         )
-        return store
+        return store if self.config.cache is None else CachedStore(store, self.config.cache)
 
     @cached_property
     def engine(self) -> Engine:
