@@ -13,6 +13,7 @@ from typing import Any
 
 from gnomon import interchange as values
 from gnomon.errors import DataError, GnomonError
+from gnomon.flows.inputs import Inputs
 from gnomon.registry.snapshot import Snapshot
 from gnomon.serve.access import Principal
 from gnomon.serve.answers import Form
@@ -48,6 +49,7 @@ class Question:
     """Request values, the same."""
     types: Mapping[str, DType] = field(repr=False)
     """Of key columns and request values."""
+    inputs: Inputs = field(repr=False)
     waits: bool = False
     """Whether answering may wait for others than the online store."""
     form: Form | None = field(default=None, repr=False)
@@ -115,6 +117,7 @@ class Questions:
             _readers(inputs.keys),
             _readers(inputs.request),
             {**inputs.request, **inputs.keys},
+            inputs,
             inputs.waits,
         )
 

@@ -28,6 +28,7 @@ from gnomon.flows.answer import OnlineFeatures
 from gnomon.flows.inputs import Inputs
 from gnomon.serve import problems, wire
 from gnomon.serve.openapi import JSON, Operation
+from gnomon.serve.questions import Question
 from gnomon.serve.routes.health import health
 from gnomon.serve.served import Served
 from gnomon.time import SECOND, instant, show, to_datetime
@@ -102,12 +103,11 @@ def routes(served: Served) -> list[Operation]:
         choice = _choice(asked)
         try:
             question = served.questions.allowed(request.state.principal, choice, asked.full_feature_names)
-            inputs, groups = served.store.inputs(choice, online=True), question.groups
         except NotFound as error:
             return _not_found(served, asked, error)
         _check_count(served, asked)
-        found = await served.run(_ask, served, asked, choice, inputs)
-        return Response(_encode(_answer(asked, inputs, groups, found)), media_type=JSON)
+        found = await served.run(_ask, served, asked, question)
+        return Response(_encode(_answer(asked, question, found)), media_type=JSON)
 
     async def alive(_: Request) -> Response:
         found = health(served)
@@ -173,10 +173,10 @@ def _check_count(served: Served, asked: FeastQuestion) -> None:
         )
 
 
-def _ask(served: Served, asked: FeastQuestion, choice: str | list[str], inputs: Inputs) -> OnlineFeatures:
-    entities, request = read_columns(asked.entities, inputs)
+def _ask(served: Served, asked: FeastQuestion, question: Question) -> OnlineFeatures:
+    entities, request = read_columns(asked.entities, question.inputs)
     return served.store.get_online_features(
-        choice, entities, request=request, full_names=asked.full_feature_names
+        question.features, entities, request=request, full_names=question.full_names
     )
 
 
@@ -245,14 +245,11 @@ def _zoned(value: Any, aware: bool) -> Any:
     return value.replace(tzinfo=None) if isinstance(value, datetime) and not aware else value
 
 
-def _answer(
-    asked: FeastQuestion, inputs: Inputs, groups: tuple[str, ...], found: OnlineFeatures
-) -> FeastAnswer:
-    n = len(found)
-    keys = [name for name in asked.entities if name in inputs.keys]
+def _answer(asked: FeastQuestion, question: Question, found: OnlineFeatures) -> FeastAnswer:
+    n, types = len(found), question.inputs.keys
+    keys = [name for name in asked.entities if name in types]
     results = [
-        FeastVector(_echo(asked.entities[name], inputs.keys[name]), ["PRESENT"] * n, [NO_TIME] * n)
-        for name in keys
+        FeastVector(_echo(asked.entities[name], types[name]), ["PRESENT"] * n, [NO_TIME] * n) for name in keys
     ]
     statuses = list(zip(*found.statuses, strict=True))
     times = list(zip(*found.event_times, strict=True))
@@ -266,7 +263,7 @@ def _answer(
         )
     views = []
     if asked.include_feature_view_version_metadata:
-        parts = [ref.partition("@") for ref in groups]
+        parts = [ref.partition("@") for ref in question.groups]
         views = [FeastView(name, int(version or 1)) for name, _, version in parts]
     return FeastAnswer(results, FeastMetadata([*keys, *found.names], views))
 
