@@ -48,6 +48,17 @@ def test_inserting_again_changes_nothing(gnomon, site):
     assert again.out == "clicks@1: 0 of 2 rows committed, 2 there already\n"
 
 
+def test_pushed_rows_are_online_at_once_and_what_does_not_fit_is_told(gnomon, site):
+    (site / "rows.csv").write_text(ROWS + "9,,c\n")
+    ran = gnomon("push", "clicks", "rows.csv", "--json")
+    assert ran.status == 1
+    assert (ran.json["accepted"], ran.json["rejected"][0]["row"]) == (2, 2)
+    assert gnomon("get", "clicks:page_last", "--key", "user=007", "--json").json["rows"] == [["a"]]
+    (site / "rows.csv").write_text(ROWS)
+    again = gnomon("push", "clicks", "rows.csv")
+    assert (again.status, again.out) == (0, "clicks@1: 0 of 2 rows taken, 2 there already\n")
+
+
 def test_text_that_looks_like_a_number_stays_text(gnomon, site):
     """`007` is a user's name here: the group says so, whatever the file looks like."""
     (site / "rows.csv").write_text(ROWS)

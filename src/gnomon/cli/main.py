@@ -27,6 +27,7 @@ COMMANDS: dict[str, dict[str, Callable[..., Any]]] = {
     },
     "Fill": {
         "insert": rows.insert,
+        "push": rows.push,
         "retract": rows.retract,
         "materialize": rows.materialize,
         "backfill": rows.backfill,

@@ -1,4 +1,4 @@
-"""Rows: insert, retract, materialize, backfill."""
+"""Rows: insert, push, retract, materialize, backfill."""
 
 from __future__ import annotations
 
@@ -65,6 +65,31 @@ def insert(
             deletes=None if deletes is None else _read(deletes, format, types),
         )
     show_result(json, dataclasses.asdict(commit), str(commit))
+
+
+def push(
+    group: Annotated[
+        str,
+        typer.Argument(metavar="GROUP", help="A group without a source.", autocompletion=completion.groups),
+    ],
+    file: Annotated[
+        str, typer.Argument(metavar="FILE", help="Parquet, CSV or JSON lines; `-` reads standard input.")
+    ],
+    format: FormatOption = None,
+    project: ProjectOption = None,
+    json: JsonOption = False,
+) -> None:
+    """Push rows into a cached group: online when it returns.
+
+    Rows are known from now on, unless they say when. Those that do not fit are told by their numbers, the others
+    count, and the status is 1. Pushing the same file again changes nothing.
+    """
+    with opened(project, json) as store:
+        target = store.pushable(group)
+        ack = store.push(target.group, _read(file, format, target.columns))
+    show_result(json, dataclasses.asdict(ack), str(ack))
+    if ack.rejected:
+        raise typer.Exit(WRONG)
 
 
 def _read(file: str | None, format: str | None, types: Mapping[str, DType]) -> Any:

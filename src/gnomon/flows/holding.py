@@ -24,7 +24,6 @@ _MOST = 1_000_000
 """Rows that are kept; beyond, all are set aside, and files are read again where they are met."""
 _SMALL = 100_000
 """A file of more rows is never kept."""
-_CHUNKS = 64
 
 
 @dataclass(frozen=True)
@@ -77,8 +76,10 @@ class Holding:
             return
         self._version = version
         self._own.append(rows.select(c for c in _columns(self.layout) if c in rows.columns))
-        if len(self._own) > _CHUNKS:
-            self._own = [pl.concat(self._own, how="diagonal").rechunk()]
+        # Few frames, each at least twice as long as the next: looking through them, and joining them, stays cheap.
+        while len(self._own) > 1 and len(self._own[-2]) <= 2 * len(self._own[-1]):
+            last = self._own.pop()
+            self._own[-1] = pl.concat([self._own[-1], last], how="diagonal").rechunk()
         if len(self._own[0]) > _MOST:
             self._version = None
 

@@ -23,6 +23,7 @@ from gnomon.abc.offline import NO_TABLE, Committed, OfflineStore
 from gnomon.abc.source import Part
 from gnomon.errors import Conflict, Gone, NotFound, Unavailable, UsageError, counted
 from gnomon.offline import rewrite
+from gnomon.offline.opened import Opened
 from gnomon.offline.places import LOG, Folder, Place
 from gnomon.offline.storable import restore, storable, store
 from gnomon.types import DType, as_dtype
@@ -49,6 +50,7 @@ class DeltaStore(OfflineStore):
 
     def __init__(self, place: Place) -> None:
         self.place = place
+        self._opened = Opened()
 
     @classmethod
     def from_url(cls, url: str, *, root: Path, options: Mapping[str, str] | None = None) -> Self:
@@ -241,6 +243,7 @@ class DeltaStore(OfflineStore):
                 storage_options=self._options(),
             )
         except (DeltaError, OSError) as error:
+            self._opened.forget(table)
             if exactly and self._moved(table, base):
                 raise _conflict(table, base) from None
             self._fail(table, "written", error)
@@ -285,6 +288,7 @@ class DeltaStore(OfflineStore):
                     post_commithook_properties=_HOOKS,
                 )
             except CommitFailedError as error:
+                self._opened.forget(table)
                 if self._moved(table, base):
                     raise _conflict(table, base) from None
                 self._fail(table, "written", error)
@@ -356,7 +360,12 @@ class DeltaStore(OfflineStore):
 
     def _open(self, table: str, version: int | None = None) -> DeltaTable | None:
         try:
+            stamp = self.place.stamp(self._named(table)) if version is None else None
+            opened = self._opened.find(table, stamp) if version is None else None
+            if opened is not None:
+                return opened
             opened = DeltaTable(self.place.uri(self._named(table)), storage_options=self._options())
+            self._opened.keep(table, stamp, opened)
             if version is not None:
                 newest = int(opened.version())
                 if not 0 <= version <= newest:

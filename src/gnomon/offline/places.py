@@ -70,6 +70,10 @@ class Place(ABC):
     def read(self, path: str) -> str | None:
         """What `write` wrote; None if it is not there."""
 
+    def stamp(self, table: str) -> object:
+        """Differs between two tables that had one name after each other; None where that cannot be told at no cost."""
+        return None
+
     def file(self, table: str, name: str) -> str:
         return f"{self.uri(table)}/{name}"
 
@@ -99,6 +103,19 @@ class Folder(Place):
 
     def holds(self, table: str) -> bool:
         return (self.path / table / LOG).is_dir()
+
+    def stamp(self, table: str) -> object:
+        try:
+            found = (self.path / table / LOG).stat()
+        except FileNotFoundError:
+            return None
+        # Of the folder nothing but its number: its times change with each commit.
+        first = self.path / table / LOG / f"{0:020d}.json"
+        try:
+            begun = first.stat()
+        except FileNotFoundError:
+            return None
+        return found.st_dev, found.st_ino, begun.st_ino, begun.st_mtime_ns
 
     def files(self, table: str) -> set[str]:
         folder = self.path / table
