@@ -131,6 +131,11 @@ OPERATIONS: dict[str, Operation] = {
         for i in range(10)
     },
     **{
+        f"push {name} {i}": lambda store, group=group, i=i: store.push(group.name, batch(group, i))
+        for name, group in {"spend": spend, "orders": orders}.items()
+        for i in range(10)
+    },
+    **{
         f"write {i} {v}": lambda store, i=i, v=v: write_profiles(store.path, i, v)
         for i in range(4)
         for v in range(4)

@@ -16,6 +16,15 @@ STORIES = {
     "deletes": (["apply", "insert orders 0", "materialize"], ["delete", "materialize"]),
     "retraction": (["apply", "insert orders 0", "insert orders 1", "materialize"], ["retract"]),
     "retraction that materialize must know of": (["apply", "insert orders 0"], ["retract", "materialize"]),
+    "first push, and materialize": (["apply", "insert spend 0"], ["push spend 1", "materialize"]),
+    "push, and materialize": (
+        ["apply", "insert spend 0", "materialize"],
+        ["push spend 1", "materialize"],
+    ),
+    "push with ids, and materialize": (
+        ["apply", "push orders 0"],
+        ["push orders 1", "materialize"],
+    ),
     "first apply": ([], ["apply"]),
     "apply that adds, changes and removes": (
         ["apply", "insert spend 0", "insert orders 0", "materialize"],
