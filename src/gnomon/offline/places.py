@@ -106,16 +106,11 @@ class Folder(Place):
 
     def stamp(self, table: str) -> object:
         try:
-            found = (self.path / table / LOG).stat()
+            first = (self.path / table / LOG / f"{0:020d}.json").stat()
         except FileNotFoundError:
             return None
-        # Of the folder nothing but its number: its times change with each commit.
-        first = self.path / table / LOG / f"{0:020d}.json"
-        try:
-            begun = first.stat()
-        except FileNotFoundError:
-            return None
-        return found.st_dev, found.st_ino, begun.st_ino, begun.st_mtime_ns
+        # The time of its last change tells even of a file that was put back with its old times, under its old number.
+        return first.st_dev, first.st_ino, first.st_ctime_ns
 
     def files(self, table: str) -> set[str]:
         folder = self.path / table
