@@ -8,6 +8,7 @@ import pytest
 from gnomon.cli.starter import ASK_AT
 from gnomon.errors import LeakWarning
 from gnomon.store import Store
+from tests.serve.server import serving
 
 KEY = ("--key", "customer=c07")
 BASKET = ("--request", "basket=60")
@@ -242,3 +243,13 @@ def test_explanation_names_the_rows_and_the_windows_edges(ask):
 def test_only_one_feature_of_a_group_is_explained(ask):
     assert ask("explain", "shop_model", *KEY).status == 2
     assert ask("explain", "spending:orders_7d", *KEY, *KEY).status == 2
+
+
+def test_get_asks_a_server_as_it_asks_a_project(ask, gnomon, filled):
+    question = ("get", "shop_model", *KEY, *BASKET, *AT, "--json")
+    want = ask(*question)
+    with serving(filled) as url:
+        assert gnomon(*question, "--url", url).json == want.json
+        assert gnomon(*question, "--url", url, "--project", filled).status == 2
+        ran = gnomon("get", "shop_modle", *KEY, "--url", url)
+    assert (ran.status, "did you mean `shop_model`" in ran.err) == (2, True)

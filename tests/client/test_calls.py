@@ -196,3 +196,17 @@ def test_the_asynchronous_client_pushes_and_trains(client):
 
 def test_history_of_a_real_registry_is_that_of_the_store(store, client):
     assert client.registry.history() == store.registry.history()
+
+
+@pytest.mark.parametrize("features", ["model", ["visits:count_1d", "plan:name"], PLAN])
+@pytest.mark.parametrize("online", [True, False])
+def test_inputs_are_those_of_the_store(store, client, features, online):
+    assert client.inputs(features, online=online) == store.inputs(features, online=online)
+
+
+def test_inputs_of_what_is_not_there_are_told_as_by_the_store(store, client):
+    with pytest.raises(GnomonError) as want:
+        store.inputs("modle")
+    with pytest.raises(GnomonError) as got:
+        client.inputs("modle")
+    assert (got.type, str(got.value)) == (want.type, str(want.value))

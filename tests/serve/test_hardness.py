@@ -321,23 +321,3 @@ def test_a_worker_that_dies_is_replaced_and_a_client_does_not_notice(shop):
         assert len(now) == 2
         assert victim not in now
         assert ask(server.url, "/readyz").status == 200
-
-
-@pytest.mark.slow
-def test_a_new_revision_under_load_drops_no_request(shop, tmp_path):
-    import shutil
-
-    folder = tmp_path / "shop"
-    shutil.copytree(shop, folder)
-    with running(folder, "--workers", "2") as server, Load(server, 4) as load:
-        load.wait(50)
-        with gn.Store(folder) as store:
-            before = store.registry.snapshot().revision
-            entity = gn.Entity("planet", keys={"planet": str})
-            store.apply([entity], message="nothing that is served")
-        end = time.monotonic() + 20
-        while ask(server.url, PATH, QUESTION).json["revision"] == before:
-            assert time.monotonic() < end
-            time.sleep(0.05)
-        load.wait(load.told["answered"] + 50)
-    assert load.told.keys() == {"answered"}, load.told

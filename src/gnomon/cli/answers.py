@@ -17,6 +17,8 @@ from gnomon.cli.options import (
     JsonOption,
     KeyOption,
     ProjectOption,
+    UrlOption,
+    asked,
     columns_of,
     features_of,
     opened,
@@ -186,16 +188,17 @@ def get(
     ] = None,
     at: AtOption = None,
     full_names: FullNamesOption = False,
+    url: UrlOption = None,
     project: ProjectOption = None,
     json: JsonOption = False,
 ) -> None:
     """Tell what features are worth now.
 
-    Read from the online store. A key column given twice asks about two entities.
+    Read from the online store, or by a server (--url). A key column given twice asks about two entities.
     """
     moment = time_of(at, "--at")
     wanted = features_of(features)
-    with opened(project, json) as store:
+    with asked(url, project, json) as store:
         inputs = store.inputs(wanted, online=True)
         entities = rows_of(columns_of(key or [], inputs.keys, "--key"), "--key")
         values = columns_of(request or [], inputs.request, "--request")

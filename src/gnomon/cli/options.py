@@ -17,6 +17,7 @@ from gnomon.errors import UsageError, counted, nearest
 from gnomon.time import argument
 
 if TYPE_CHECKING:
+    from gnomon.client.blocking import Client
     from gnomon.store import Store
     from gnomon.types import DType
 
@@ -31,6 +32,14 @@ ProjectOption = Annotated[
 JsonOption = Annotated[bool, typer.Option("--json", help="One JSON document on standard output.")]
 KeyOption = Annotated[
     list[str] | None, typer.Option("--key", "-k", metavar="COLUMN=VALUE", help="A key column; once for each.")
+]
+UrlOption = Annotated[
+    str | None,
+    typer.Option(
+        "--url",
+        metavar="URL",
+        help="Ask the server there, not a project. Credentials: the environment's GNOMON_TOKEN.",
+    ),
 ]
 AtOption = Annotated[
     str | None, typer.Option("--at", metavar="TIME", help="Ask about this time instead of now.")
@@ -64,6 +73,22 @@ def opened(project: Path | None, as_json: bool) -> Iterator[Store]:
     """The project's store, with its progress shown as it fits."""
     with gn.Store(project_folder(project)) as store, following(as_json):
         yield store
+
+
+@contextmanager
+def asked(url: str | None, project: Path | None, as_json: bool) -> Iterator[Store | Client]:
+    """Whoever answers questions: the server at a URL, or the project's store.
+
+    Raises: UsageError where both are named.
+    """
+    if url is None:
+        with opened(project, as_json) as store:
+            yield store
+        return
+    if project is not None:
+        raise UsageError("both a server and a project are named", at="--url", hint="give one of the two")
+    with gn.Client(url) as client:
+        yield client
 
 
 def features_of(text: str) -> str | list[str]:

@@ -16,6 +16,7 @@ from gnomon.client.call import ARROW, Reply
 from gnomon.errors import CorruptValue, UsageError
 from gnomon.flows.acks import PushAck, Rejected
 from gnomon.flows.answer import Answered, OnlineFeatures
+from gnomon.flows.inputs import Inputs
 from gnomon.interchange import reader
 from gnomon.online.statuses import STATUSES
 from gnomon.time import ALWAYS, NEVER, instant, show
@@ -86,6 +87,31 @@ def read_push(reply: Reply, rows: int) -> PushAck:
         raise unreadable(reply, error) from None
     rejected = tuple(Rejected(one.row, one.reason) for one in given.rejected)
     return PushAck(given.group, given.id, rows, given.accepted, given.duplicates, rejected, given.online)
+
+
+class _Inputs(msgspec.Struct):
+    keys: dict[str, str]
+    request: dict[str, str]
+    groups: tuple[str, ...]
+    reads: tuple[str, ...]
+    outputs: tuple[str, ...]
+    revision: int
+    waits: bool
+
+
+_decode_inputs = msgspec.json.Decoder(_Inputs).decode
+
+
+def read_inputs(reply: Reply) -> Inputs:
+    """An answer to `inputs`. Raises: CorruptValue for what is none."""
+    try:
+        given = _decode_inputs(reply.body)
+        keys, request = (
+            {name: parse_dtype(text) for name, text in types.items()} for types in (given.keys, given.request)
+        )
+    except (msgspec.MsgspecError, UsageError) as error:
+        raise unreadable(reply, error) from None
+    return Inputs(keys, request, given.groups, given.reads, given.outputs, given.revision, given.waits)
 
 
 def unreadable(reply: Reply, error: Exception) -> CorruptValue:

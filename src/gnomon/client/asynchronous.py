@@ -21,6 +21,7 @@ from gnomon.define.collect import KINDS
 from gnomon.errors import UsageError
 from gnomon.flows.acks import PushAck
 from gnomon.flows.answer import OnlineFeatures
+from gnomon.flows.inputs import Inputs
 from gnomon.registry.registry import kind_named
 from gnomon.registry.snapshot import Snapshot
 
@@ -122,6 +123,10 @@ class AsyncClient:
         Raises: what the store raises; Denied, Unavailable.
         """
         return await self._ask(calls.push(source, rows))
+
+    async def inputs(self, features: Any, *, online: bool = False) -> Inputs:
+        """What a question for `features` must bring, with types, as `Store.inputs`."""
+        return await self._ask(calls.inputs(features, online))
 
     async def _ask(self, call: Call[T]) -> T:
         connection = self._connection

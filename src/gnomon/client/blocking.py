@@ -18,6 +18,7 @@ from gnomon.client.training import Training
 from gnomon.errors import UsageError
 from gnomon.flows.acks import PushAck
 from gnomon.flows.answer import OnlineFeatures
+from gnomon.flows.inputs import Inputs
 from gnomon.registry.registry import Registry
 from gnomon.time import sleep
 
@@ -123,6 +124,10 @@ class Client:
         Raises: what the store raises; Denied, Unavailable.
         """
         return self._ask(calls.push(source, rows))
+
+    def inputs(self, features: Any, *, online: bool = False) -> Inputs:
+        """What a question for `features` must bring, with types, as `Store.inputs`."""
+        return self._ask(calls.inputs(features, online))
 
     def _ask(self, call: Call[T]) -> T:
         connection = self._connection

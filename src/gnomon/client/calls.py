@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 from urllib.parse import quote
 
-from gnomon.client.answers import INCLUDE, read_online, read_push
+from gnomon.client.answers import INCLUDE, read_inputs, read_online, read_push
 from gnomon.client.call import ARROW, JSON, Call
 from gnomon.client.question import (
     encode,
@@ -21,6 +21,7 @@ from gnomon.client.question import (
 from gnomon.client.training import Training, read_training
 from gnomon.flows.acks import PushAck
 from gnomon.flows.answer import OnlineFeatures
+from gnomon.flows.inputs import Inputs
 from gnomon.frames import to_polars
 from gnomon.time import argument, show
 
@@ -82,3 +83,9 @@ def push(source: Any, rows: Any) -> Call[PushAck]:
         frame = to_polars(rows, "rows")
         n, body, media = len(frame), stream_of(frame, "rows"), ARROW
     return Call("POST", path, lambda reply: read_push(reply, n), body, media)
+
+
+def inputs(features: Any, online: bool) -> Call[Inputs]:
+    """`inputs`."""
+    params = (*names_of(features), ("online", "true" if online else "false"))
+    return Call("GET", "/v1/inputs", read_inputs, params=params)

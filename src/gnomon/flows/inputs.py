@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-from gnomon.flows.request import Request
 from gnomon.types import DType
+
+if TYPE_CHECKING:  # a client of a server tells inputs too, and resolves nothing
+    from gnomon.flows.request import Request
 
 
 @dataclass(frozen=True, slots=True)

@@ -32,6 +32,7 @@ from gnomon.serve.routes import (
     feast_push,
     health,
     historical,
+    inputs,
     objects,
     online,
     push,
@@ -55,6 +56,7 @@ _ROUTES = (
     feast_push,
     contracts,
     registry,
+    inputs,
 )
 _ID_LENGTH = 128
 _UNCOUNTED = {"/livez", "/readyz", "/metrics"}

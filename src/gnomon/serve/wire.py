@@ -264,3 +264,20 @@ class RegistryDocuments(msgspec.Struct, frozen=True):
     """Microseconds since 1970-01-01 UTC."""
     message: str
     objects: list[RegistryDocument]
+
+
+class InputsAnswer(msgspec.Struct, frozen=True):
+    """What a question for features must bring, and what it reads."""
+
+    keys: dict[str, str]
+    """Key column → type."""
+    request: dict[str, str]
+    """Request value → type."""
+    groups: list[str]
+    reads: list[str]
+    """The features that are read, as `name@version:feature`."""
+    outputs: list[str]
+    """What on-demand functions make, as `function@version:output`."""
+    revision: int
+    waits: bool
+    """Whether an online answer may wait for others than the online store."""
