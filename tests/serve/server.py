@@ -35,7 +35,8 @@ class Serving:
     """Its folder: `out` holds the access log, `err` what it tells of itself."""
 
     def access_log(self) -> list[dict[str, Any]]:
-        return [json.loads(line) for line in (self.logs / "out").read_text().splitlines()]
+        # Not splitlines: a client's text may hold what Unicode takes for the end of a line.
+        return [json.loads(line) for line in (self.logs / "out").read_text().split("\n") if line]
 
     def told(self) -> str:
         return (self.logs / "err").read_text()
