@@ -162,6 +162,17 @@ def test_hash_changes_with_the_query_of_a_source_and_not_with_its_place():
     assert on() == on(url="sqlite:///b.db") != on(query="SELECT * FROM plan WHERE paid")
 
 
+def test_hash_changes_where_a_group_becomes_the_answers_of_a_service():
+    """What a service answers now is something else than the newest row that was kept."""
+    features = [gn.Feature("name", pl.String)]
+    kept = gn.FeatureGroup("plan", entity=USER, timestamp="asked_at", features=features)
+    asked, moved = (
+        gn.FeatureGroup("plan", entity=USER, source=gn.ExternalSource("plans", url), features=features)
+        for url in ("http://127.0.0.1:1/a", "http://127.0.0.1:1/b")
+    )
+    assert contract(service(asked)).hash == contract(service(moved)).hash != contract(service(kept)).hash
+
+
 def _puts(*definitions):
     """Updates that register definitions without looking at their sources."""
     from gnomon.define.collect import collect

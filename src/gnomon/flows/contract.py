@@ -279,7 +279,7 @@ def _entity(entity: Entity) -> FrozenEntity:
 
 def _rows(group: FeatureGroup, layout: Layout) -> dict[str, Any]:
     """Which rows a group has, and when they count."""
-    return {
+    document = {
         "kind": layout.kind,
         "keys": [(name, dtype_text(dtype)) for name, dtype in layout.keys],
         "timestamp": layout.timestamp,
@@ -291,6 +291,7 @@ def _rows(group: FeatureGroup, layout: Layout) -> dict[str, Any]:
         "cached": layout.cached,
         "query": group.source.query if isinstance(group.source, SQLSource) else None,
     }
+    return document | ({"external": True} if group.external is not None else {})
 
 
 def _computed(layout: Layout, output: Output, *, is_label: bool) -> dict[str, Any]:
