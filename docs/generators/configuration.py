@@ -7,6 +7,7 @@ from dataclasses import fields
 from docs.generators.markdown import code, table
 from gnomon import config, plugins
 from gnomon.flows.proof.settings import SERVER_SAMPLE, LogSettings
+from gnomon.serve.settings import Settings
 from gnomon.time import show_duration
 
 _MEANING = {
@@ -45,6 +46,26 @@ _LOG = [
     ["keep", show_duration(_DEFAULTS.keep), "How long `vacuum` lets answers stay."],
 ]
 
+_SERVE = {
+    "host": "The address to listen at. Others than this machine reach `0.0.0.0`. See [serve](../how-to/serve.md).",
+    "port": "`0` takes one that is free.",
+    "workers": "Processes. Each opens the store itself, and answers on a processor of its own.",
+    "body_limit": "Bytes of a request's body; text too, such as `32MB`.",
+    "entities_limit": "Entities of one question.",
+    "timeout": "Seconds, or a duration: how long a request may take to arrive, and a store to answer.",
+    "training_timeout": "The same for training sets.",
+    "in_flight": "Requests at a time, of a worker; others are told to come again.",
+    "pool": "Threads of a worker for what waits for a disk or a network.",
+    "look_every": "Seconds, or a duration, between looks for a new revision of the registry.",
+    "shutdown": "Seconds, or a duration, that requests in flight have to end.",
+    "access_log": "Whether a line of JSON on standard output tells of each request.",
+    "tls_cert": "A certificate (PEM) to serve over TLS with.",
+    "tls_key": "Its key.",
+    "auth": "Who is let in: `off`, `keys`, `oidc`.",
+    "insecure_no_auth": "Whether others than this machine may ask without credentials.",
+    "contracts": "Files of contracts that must hold. See [contracts](../how-to/contracts.md).",
+}
+
 _VARIABLES = [
     [
         "`GNOMON_CACHE_DIR`",
@@ -63,6 +84,10 @@ def page() -> str:
             shown = "not set" if default is None else f"`{default}`"
             rows.append([f"`[{section}]`", f"`{key}`", shown, _MEANING[name]])
     rows += [["`[log]`", f"`{key}`", f"`{default}`", meaning] for key, default, meaning in _LOG]
+    for one in fields(Settings):
+        if one.name != "sections":
+            shown = f"`{_toml(one.default)}`" if one.default not in (None, ()) else "not set"
+            rows.append(["`[serve]`", f"`{one.name}`", shown, _SERVE[one.name]])
     rows.append([f"`[{config._STORAGE}]`", "an option", "not set", _MEANING["storage"]])
     schemes = [
         [
@@ -83,7 +108,8 @@ A project is a folder with this file. Every section and key may be left out; the
 
 {table(["Section", "Key", "Default", "Meaning"], rows)}
 
-All values are text, but numbers of `[log]` and `[serve]`. Paths are relative to the folder of the file.
+All values are text, but what is a number, a truth or a list in `[log]` and `[serve]`. Paths are relative to the
+folder of the file.
 Unknown sections and keys are errors that name the nearest known one. `${{NAME}}` in a value is replaced by
 the environment variable `NAME`; an error tells if it is not set. A duration is a whole number and one of `us
 ms s m h d`.
@@ -106,3 +132,14 @@ scheme with an entry point in the group `gnomon.online`, `gnomon.engine`, `gnomo
 
 {table(["Variable", "Meaning"], _VARIABLES)}
 """
+
+
+def _toml(value: object) -> str:
+    """A value as it stands in the file."""
+    return (
+        str(value).lower()
+        if isinstance(value, bool)
+        else f"{value:g}"
+        if isinstance(value, float)
+        else str(value)
+    )

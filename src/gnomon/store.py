@@ -30,6 +30,7 @@ from gnomon.flows.contract import Contract, make_contract, read_contract
 from gnomon.flows.copy import copy
 from gnomon.flows.dataset import Dataset
 from gnomon.flows.explain import Explanation, explain
+from gnomon.flows.freshness import Age, age_of
 from gnomon.flows.inputs import Inputs, inputs_of
 from gnomon.flows.insert import Commit, insert
 from gnomon.flows.lookup import lookup
@@ -232,6 +233,12 @@ class Store:
             return self._compile(features, full_names, snapshot)
 
         return lookup(self._project, compiled or compile_again(), entities, request, at, compile_again)
+
+    def ages(self) -> list[Age]:
+        """How old what each group has online is, of the groups that can be asked online."""
+        project = self._project
+        groups = [group for group in project.recent_snapshot().groups() if group.online]
+        return [age_of(project, group.ref, group.freshness) for group in groups]
 
     def follow(self, snapshot: Snapshot) -> None:
         """Answer online questions by this revision until told of another, instead of looking for the newest.

@@ -54,6 +54,8 @@ class Question:
     """Whether answering may wait for others than the online store."""
     form: Form | None = field(default=None, repr=False)
     """How its answers are written, once there was one."""
+    asked: int = 0
+    """About how often it was answered."""
 
 
 class Questions:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass
 
 import msgspec
@@ -23,6 +24,8 @@ class Reply:
     service: str = ""
     entities: int = 0
     problem: str = ""
+    statuses: Counter[str] | None = None
+    """How many values have which status, of answers that are looked at for the metrics."""
 
 
 def of_error(error: GnomonError, request_id: str) -> Reply:

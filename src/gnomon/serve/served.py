@@ -25,10 +25,14 @@ from gnomon.serve.metrics import Metrics
 from gnomon.serve.questions import Questions
 from gnomon.serve.settings import Settings
 from gnomon.store import Store
+from gnomon.time import SECOND
 
 R = TypeVar("R")
 
 _log = logging.getLogger(__name__)
+
+_AGES_EVERY = 15.0
+"""Seconds between looks at how new what is online is."""
 
 _WAITING = 4
 """How many times as many calls as there are threads may wait for one."""
@@ -95,7 +99,7 @@ class Served:
     async def start(self) -> None:
         """Make ready for the first request."""
         await self._look()
-        beside = (self._look_for_ever(), self._publish(), self._sweep())
+        beside = (self._look_for_ever(), self._publish(), self._sweep(), self._tell_ages())
         self._beside = [asyncio.create_task(one) for one in beside]
 
     async def stop(self) -> None:
@@ -167,3 +171,16 @@ class Served:
         while True:
             await asyncio.sleep(min(1.0, self.patience.seconds / 4))
             self.patience.sweep()
+
+    async def _tell_ages(self) -> None:
+        """Tell how new what each group has online is. While the store is away, what was told last stays."""
+        loop = asyncio.get_running_loop()
+        while True:
+            try:
+                for age in await loop.run_in_executor(self._pool, self.store.ages):
+                    if age.newest is not None:
+                        newest = age.newest / SECOND
+                        self.metrics.set("gnomon_group_event_time_seconds", age.group, to=newest)
+            except GnomonError as error:
+                _log.warning("the age of what is online cannot be told: %s", error)
+            await asyncio.sleep(_AGES_EVERY)

@@ -1,39 +1,33 @@
-"""Health is told to everybody; what was counted, to whoever may read the project."""
+"""What those who run the server ask is answered by every worker, for all of them."""
 
 from __future__ import annotations
 
-import asyncio
+import time
 
-import gnomon as gn
-from gnomon.serve.routes.health import health, routes
-from gnomon.serve.served import Served
-from gnomon.serve.settings import Settings
-from tests.serve.server import ask
+from tests.serve.conftest import AT
+from tests.serve.server import ask, running
+
+BODY = {"features": ["spending:orders_7d"], "entities": [{"customer": "c07"}], "at": AT}
 
 
-def test_worker_says_what_it_does_and_by_which_revision(shop_server):
-    told = ask(shop_server.url, "/readyz").json
-    assert (told["status"], told["revision"]) == ("ok", 1)
+def test_a_worker_that_listens_is_alive_and_ready(shop_server):
     assert ask(shop_server.url, "/livez").json == {"status": "ok"}
+    assert ask(shop_server.url, "/readyz").json == {"status": "ok", "revision": 1}
 
 
-def test_worker_is_starting_then_ready_and_then_stopping():
-    async def live():
-        one = Served(gn.Store(), Settings())
-        told = [health(one).status]
-        await one.start()
-        told.append(health(one).status)
-        await one.stop()
-        return [*told, health(one).status]
-
-    assert asyncio.run(live()) == ["starting", "ok", "stopping"]
-
-
-def test_counts_alone_need_a_grant():
-    served = Served(gn.Store(), Settings())
-    assert {one.path: one.action for one in routes(served)} == {
-        "/livez": None,
-        "/readyz": None,
-        "/metrics": "read",
-    }
-    asyncio.run(served.stop())
+def test_metrics_are_those_of_all_workers(shop):
+    with running(shop, "--workers", "2") as server:
+        for _ in range(20):  # each on a connection of its own, which some worker takes
+            assert ask(server.url, "/v1/online-features", BODY).status == 200
+        assert ask(server.url, "/v1/online-features", BODY | {"features": ["no:such"]}).status == 404
+        wanted = {
+            'gnomon_request_seconds_count{route="/v1/online-features",service="features",status="200"} 20.0',
+            'gnomon_errors_total{type="urn:gnomon:not-found"} 1.0',
+            "gnomon_revision 1.0",
+        }
+        end = time.monotonic() + 10
+        told: set[str] = set()
+        while not (wanted <= told and any("gnomon_group_event_time_seconds{" in line for line in told)):
+            assert time.monotonic() < end, sorted(told)
+            time.sleep(0.2)
+            told = set(ask(server.url, "/metrics").body.decode().splitlines())

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import time
 
 import polars as pl
 import pytest
@@ -113,3 +114,21 @@ def test_arrow_tells_statuses_event_times_and_errors_beside_the_features(url, st
     first = want.names[0]
     assert frame[f"{first}__status"].to_list() == [row[0] for row in want.statuses]
     assert frame[f"{first}__event_time"].to_list() == [row[0] for row in want.event_times]
+
+
+def test_statuses_are_counted_by_service(url):
+    """Of the first answer to a question and of each sixteenth: every worker has its own first."""
+    for _ in range(40):
+        assert ask(url, PATH, BASE).status == 200
+    end = time.monotonic() + 10
+    counted = 0.0
+    while not counted and time.monotonic() < end:
+        told = ask(url, "/metrics").body.decode().splitlines()
+        lines = [
+            line
+            for line in told
+            if line.startswith('gnomon_values_total{service="shop_model",status="NOT_FOUND"}')
+        ]
+        counted = float(lines[0].rpartition(" ")[2]) if lines else 0.0
+        time.sleep(0.1)
+    assert counted > 0

@@ -5,7 +5,9 @@ The app hands its requests over before the framework sees them: here the framewo
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping
+from itertools import chain
 
 import msgspec
 from starlette.requests import Request
@@ -27,6 +29,9 @@ PATH = "/v1/online-features"
 _ON_LOOP = 256
 """Entities that are asked about on the event loop, where the store lies in this process and nothing else is waited for:
 more take so long that others would wait."""
+
+_LOOKED_AT = 16
+"""Of so many answers to a question, the statuses of one are counted: to count them takes as long as a small answer."""
 
 _decoder = msgspec.json.Decoder(wire.OnlineRequest)
 
@@ -82,6 +87,9 @@ async def answer(served: Served, headers: Mapping[bytes, bytes], body: bytes, pr
     else:
         reply = await served.run(_ask, served, question, asked, n, as_arrow)
     reply.service, reply.entities = question.label, n
+    if reply.statuses is not None:
+        for status, number in reply.statuses.items():
+            served.metrics.count("gnomon_values", question.label, status, by=float(number))
     return reply
 
 
@@ -129,8 +137,13 @@ def _ask(served: Served, question: Question, asked: wire.OnlineRequest, n: int, 
     )
     if as_arrow:
         told = (("gnomon-at", show(found.at)), ("gnomon-revision", str(found.revision)))
-        return Reply(answers.to_arrow(found, asked.include), ARROW, headers=told)
-    form = question.form
-    if form is None or form.dtypes is not found.dtypes:
-        form = question.form = answers.form_of(found)
-    return Reply(answers.to_json(found, form, asked.include))
+        reply = Reply(answers.to_arrow(found, asked.include), ARROW, headers=told)
+    else:
+        form = question.form
+        if form is None or form.dtypes is not found.dtypes:
+            form = question.form = answers.form_of(found)
+        reply = Reply(answers.to_json(found, form, asked.include))
+    if question.asked % _LOOKED_AT == 0:
+        reply.statuses = Counter(chain.from_iterable(found.statuses))
+    question.asked += 1
+    return reply
