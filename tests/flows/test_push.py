@@ -363,3 +363,19 @@ def test_two_stores_of_one_project_see_each_others_pushes(tmp_path):
             store.push("visits", [visit(1, T - (i + 1) * MINUTE, 1)])
             assert ask(other, [VISITS], [1])["count_1d"] == [i + 1]
             assert other.push("visits", [visit(1, T - (i + 1) * MINUTE, 1)]).duplicates == 1
+
+
+def test_what_pushes_brought_online_is_told_as_served(store, clock):
+    """The journal tells of each push when its rows were there: the online answers of then, recomputed."""
+    served, questions = [], []
+    for i in range(5):
+        clock.now = T + i * MINUTE
+        store.push("visits", [visit(1, clock.now - HOUR, i + 1), visit(2, clock.now - SECOND, 1)])
+        clock.now += SECOND
+        served.append([ask(store, ["visits:ms_sum_1d"], [user])["ms_sum_1d"][0] for user in (1, 2)])
+        questions += [(1, clock.now), (2, clock.now)]
+    assert served == [[1, 1], [3, 2], [6, 3], [10, 4], [15, 5]]
+    told = train(store, ["visits:ms_sum_1d"], questions, as_of="served")["ms_sum_1d"]
+    assert told == [value for pair in served for value in pair]
+    store.materialize()
+    assert train(store, ["visits:ms_sum_1d"], questions, as_of="served")["ms_sum_1d"] == told
