@@ -210,3 +210,22 @@ def test_inputs_of_what_is_not_there_are_told_as_by_the_store(store, client):
     with pytest.raises(GnomonError) as got:
         client.inputs("modle")
     assert (got.type, str(got.value)) == (want.type, str(want.value))
+
+
+@pytest.mark.parametrize("service", ["model", "model@1", SERVICE])
+def test_contracts_are_those_of_the_store_and_can_be_pinned(store, client, service):
+    want, got = store.contract(service), client.contract(service)
+    assert (got.to_json(), got.hash, got.service) == (want.to_json(), want.hash, want.service)
+    for given in (got.hash, "0" * 32):
+        with gn.Client(client.url, headers={"gnomon-contract": given}) as pinning:
+            try:
+                pinning.get_online_features("model", [{"user": 1}], at=T)
+            except GnomonError:
+                assert given != got.hash
+            else:
+                assert given == got.hash
+
+
+def test_a_contract_is_one_of_a_service(client):
+    with pytest.raises(UsageError, match="one of a service"):
+        client.contract(["visits:count_1d"])

@@ -14,6 +14,7 @@ from gnomon.abc.registry import Revision
 from gnomon.client import calls
 from gnomon.client.call import Call, Reply
 from gnomon.client.connection import connect, new_request_id
+from gnomon.client.contract import ServedContract
 from gnomon.client.definitions import documents, head, history
 from gnomon.client.retry import RETRIES, TIMEOUT, TRAINING_TIMEOUT, Trial
 from gnomon.client.training import Training
@@ -127,6 +128,10 @@ class AsyncClient:
     async def inputs(self, features: Any, *, online: bool = False) -> Inputs:
         """What a question for `features` must bring, with types, as `Store.inputs`."""
         return await self._ask(calls.inputs(features, online))
+
+    async def contract(self, service: Any) -> ServedContract:
+        """What a service promises now, to be kept with a model: `.to_json()`, `.hash`."""
+        return await self._ask(calls.contract(service))
 
     async def _ask(self, call: Call[T]) -> T:
         connection = self._connection

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Self, TypeVar
 from gnomon.client import calls
 from gnomon.client.call import Call, Reply
 from gnomon.client.connection import connect, new_request_id
+from gnomon.client.contract import ServedContract
 from gnomon.client.definitions import ServedRegistry
 from gnomon.client.retry import RETRIES, TIMEOUT, TRAINING_TIMEOUT, Trial
 from gnomon.client.training import Training
@@ -128,6 +129,10 @@ class Client:
     def inputs(self, features: Any, *, online: bool = False) -> Inputs:
         """What a question for `features` must bring, with types, as `Store.inputs`."""
         return self._ask(calls.inputs(features, online))
+
+    def contract(self, service: Any) -> ServedContract:
+        """What a service promises now, to be kept with a model: `.to_json()`, `.hash`."""
+        return self._ask(calls.contract(service))
 
     def _ask(self, call: Call[T]) -> T:
         connection = self._connection

@@ -7,6 +7,7 @@ from urllib.parse import quote
 
 from gnomon.client.answers import INCLUDE, read_inputs, read_online, read_push
 from gnomon.client.call import ARROW, JSON, Call
+from gnomon.client.contract import ServedContract, read_contract
 from gnomon.client.question import (
     encode,
     entities_of,
@@ -19,6 +20,7 @@ from gnomon.client.question import (
     stream_of,
 )
 from gnomon.client.training import Training, read_training
+from gnomon.errors import UsageError
 from gnomon.flows.acks import PushAck
 from gnomon.flows.answer import OnlineFeatures
 from gnomon.flows.inputs import Inputs
@@ -89,3 +91,11 @@ def inputs(features: Any, online: bool) -> Call[Inputs]:
     """`inputs`."""
     params = (*names_of(features), ("online", "true" if online else "false"))
     return Call("GET", "/v1/inputs", read_inputs, params=params)
+
+
+def contract(service: Any) -> Call[ServedContract]:
+    """`contract`."""
+    name = features_of(service).get("service")
+    if name is None:
+        raise UsageError("a contract is one of a service", hint="give a service, or its name")
+    return Call("GET", f"/v1/services/{quote(name, safe='@')}/contract", read_contract)
