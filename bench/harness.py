@@ -69,6 +69,9 @@ class Side(ABC):
         """(values looked at, values that differ in any bit) against brute force; None if not checked."""
         return None
 
+    def close(self) -> None:  # noqa: B027 - most sides have nothing that does
+        """End what would go on writing into the side's folder after its process."""
+
 
 class Timed(Side):
     """A side whose turn is one long piece of work."""
@@ -339,6 +342,7 @@ def _serve(connection: Connection, side_type: type[Side], job: Job) -> None:
             try:
                 question = connection.recv()
             except EOFError:
+                side.close()
                 return
             connection.send((True, answers[question]()))
     except Exception:  # noqa: BLE001 - the edge of a process: whatever happened is told to the one who asked

@@ -136,6 +136,18 @@ class Requests:
 
 
 @dataclass(frozen=True, slots=True)
+class Flat:
+    """Memory grows by no more than this share, from when the server was warm to the end."""
+
+    growth: float
+
+    def judge(self, outcome: Outcome) -> Verdict:
+        grown = _median(outcome, "growth")
+        seen = f" ({grown:+.1%})" if grown is not None else ""
+        return Verdict(f"memory flat{seen}", _at_most(grown, self.growth))
+
+
+@dataclass(frozen=True, slots=True)
 class SameBits:
     """A sample of our values equals brute force to the last bit."""
 

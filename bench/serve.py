@@ -11,9 +11,11 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import statistics
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, ClassVar
 from urllib.error import URLError
@@ -27,7 +29,7 @@ from bench.apps import ANSWER, VALKEY
 from bench.harness import Job, Measure, Side, Work
 from bench.materialize import END, profile_group
 from bench.online import SKEW
-from bench.reach import Requests, Share
+from bench.reach import Flat, Requests, Share
 from bench.servers import started
 from bench.tables import project
 from bench.windows import aggregates
@@ -64,6 +66,9 @@ class Asked(Side):
 
     def body(self, users: Sequence[int]) -> str:
         return json.dumps({"service": "bench", "entities": [{"user_id": user} for user in users]})
+
+    def close(self) -> None:
+        self.server.stop()
 
     def url(self) -> str:
         return f"http://127.0.0.1:{self.server.port}{self.path}"
@@ -156,7 +161,7 @@ class Gnomon(Asked):
         lines = f'[project]\nname = "bench"\n[online]\nurl = "{self.online() or "lmdb://.gnomon/online"}"\n'
         (folder / "gnomon.toml").write_text(lines + self.settings, encoding="utf-8")
         command = [sys.executable, "-m", "gnomon", "serve", "--project", str(folder), "--port", "{port}"]
-        return program(self.job, "server", [*command, "--workers", "1", "--no-access-log"], "/readyz", {})
+        return program(self.job, "http", [*command, "--workers", "1", "--no-access-log"], "/readyz", {})
 
     def online(self) -> str | None:
         """The online store's URL; None: LMDB in the project."""
@@ -235,6 +240,42 @@ class GnomonState(Gnomon):
     name = "state features"
 
 
+class Soak(Gnomon):
+    """At 70 % of its own peak for a long time, in pieces; between them the server's memory is looked at."""
+
+    name = "gnomon at 70 %"
+    share: ClassVar[float] = 0.7
+    pieces: ClassVar[int] = 10
+    crowd: ClassVar[int] = 64
+    """Connections: many, so that each rests for long beside what wrk's clock can tell."""
+
+    def turn(self) -> Measure:
+        peak = self.load(8, self.job.sizes["connections"])
+        each_ms = 1e3 * self.crowd * peak["seconds"] / (self.share * peak["requests"])
+        rest = max(1.0, each_ms - peak["p50_us"] / 1e3)
+        told, memory = [], []
+        for _ in range(self.pieces):
+            told.append(self.load(self.job.sizes["seconds"] // self.pieces, self.crowd, rest))
+            memory.append(resident(self.server.pid))
+            # What a connection waits for its answer depends on the load: what is too much or too little is made up for.
+            rest = max(0.0, rest + each_ms - 1e3 * self.crowd * told[-1]["seconds"] / told[-1]["requests"])
+        return {
+            "request_us": 1e6 * sum(one["seconds"] for one in told) / sum(one["requests"] for one in told),
+            "p50_us": statistics.median(one["p50_us"] for one in told),
+            "p99_us": max(one["p99_us"] for one in told),
+            # The first piece fills caches.
+            "growth": memory[-1] / memory[0] - 1,
+        }
+
+
+def resident(pid: int) -> int:
+    """Bytes of a process and all below it that are in memory. Linux."""
+    place = Path("/proc") / str(pid)
+    pages = int((place / "statm").read_text().split()[1])
+    below = (place / "task" / str(pid) / "children").read_text().split()
+    return pages * os.sysconf("SC_PAGE_SIZE") + sum(resident(int(child)) for child in below)
+
+
 # --- beside -------------------------------------------------------------------------------------------------
 
 
@@ -250,7 +291,7 @@ class Beside(Asked):
             "--loop", "asyncio", "--http", "1", "--no-ws", "--host", "127.0.0.1", "--port", "{port}",
             "--log-level", "warning", f"bench.apps:{self.app}",
         ]  # fmt: skip
-        return program(self.job, "server", command, "/", self.environment())
+        return program(self.job, "http", command, "/", self.environment())
 
     def environment(self) -> Mapping[str, str]:
         raise NotImplementedError
@@ -317,6 +358,21 @@ def serving(name: str, title: str, keys: int, features: int, **options: Any) -> 
     )
 
 
+def soaking() -> Work:
+    """Half an hour; a failed request fails the work."""
+    short = serving("soak", "", 1, 20)
+    return replace(
+        short,
+        title="serve: {keys} × {features} state features over HTTP for {seconds:,} s at 70 % of the peak",
+        small={**short.small, "seconds": 20},
+        full={**short.full, "seconds": 1_800},
+        ours=Soak,
+        reaches=(Flat(0.05),),
+        turns=0,
+        huge=True,
+    )
+
+
 STATE = "state features over HTTP"
 WINDOWS = "windowed aggregates over HTTP"
 BESIDE_MGET: dict[str, Any] = {"ours": GnomonOnValkey, "peers": (RawMget,), "reaches": (Share(0.6),)}
@@ -334,4 +390,5 @@ WORKS = (
         "logged", f"{STATE}, every answer logged", 1, 20,
         ours=Logging, peers=(NotLogging,), reaches=(Share(0.9),),
     ),
+    soaking(),
 )  # fmt: skip

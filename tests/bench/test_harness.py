@@ -221,3 +221,15 @@ def test_a_sampled_turn_gives_both_percentiles(tmp_path: Path) -> None:
     measure = side.turn()
     assert side.latest == 199
     assert 0 < measure["p50_us"] <= measure["p99_us"]
+
+
+class Closing(Scripted):
+    name = "closing"
+
+    def close(self) -> None:
+        (self.job.data / "closed").touch()
+
+
+def test_a_side_is_closed_before_its_folder_goes(tmp_path: Path) -> None:
+    hold(tmp_path, Closing)
+    assert list(tmp_path.rglob("closed"))

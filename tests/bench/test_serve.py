@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 import shutil
+import signal
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -15,7 +18,7 @@ import pytest
 
 from bench import apps, serve
 from bench.harness import Job, Outcome, SideOutcome
-from bench.reach import Requests, Share
+from bench.reach import Flat, Requests, Share
 from bench.report import _figures
 from bench.workload import ensure
 from gnomon.demo.servers import installed
@@ -100,6 +103,23 @@ def test_a_share_and_a_rate_are_judged_by_requests_a_second():
     assert [Share(share).judge(found).met for share in (0.5, 0.51)] == [True, False]
     assert Share(0.5).judge(found).text == "≥ 50% of its requests/s (50%)"
     assert [Requests(rate).judge(found).met for rate in (2500, 2501)] == [True, False]
+
+
+def test_memory_is_flat_if_it_grows_by_no_more_than_a_share():
+    side = SideOutcome("ours", first={"request_us": 1.0, "growth": 0.03})
+    found = Outcome("w", "w", {}, side, [])
+    assert [Flat(share).judge(found).met for share in (0.02, 0.04)] == [False, True]
+    assert Flat(0.04).judge(found).text == "memory flat (+3.0%)"
+
+
+def test_memory_of_a_server_is_that_of_all_its_processes():
+    command = "sleep 60 & sleep 60 & wait"
+    with subprocess.Popen(["/bin/sh", "-c", command], start_new_session=True) as shell:
+        alone = int(Path(f"/proc/{shell.pid}/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+        while len(Path(f"/proc/{shell.pid}/task/{shell.pid}/children").read_text().split()) < 2:
+            pass
+        assert serve.resident(shell.pid) > alone
+        os.killpg(shell.pid, signal.SIGKILL)
 
 
 def test_a_side_is_told_by_its_requests_a_second():

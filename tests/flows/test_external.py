@@ -273,3 +273,22 @@ def test_history_of_the_provider_can_be_inserted(bare, service):
     bare.insert(group, [{"user": 1, "asked_at": T - HOUR, "score": 3.0, "grade": "b"}])
     assert train(bare, list(group), (1, T)) == {"score": [3.0], "grade": ["b"]}
     assert bare.materialize().__class__.__name__ == "Report"
+
+
+def test_what_was_served_is_verified_like_everything_else_and_read_as_of_served(tmp_path, service, clock):
+    group = scores(service)
+    (tmp_path / "gnomon.toml").write_text('[project]\nname = "x"\n[log]\nsample = 1.0\n')
+    with gn.Store(tmp_path, clock=clock) as store:
+        store.apply([group, PLAN, gn.FeatureService("m", features=[group, PLAN])])
+        store.insert(PLAN, [plan(4, T - HOUR, "free")])
+        store.materialize()
+        for answer in (service.answer, lambda keys: [None for _ in keys]):
+            service.answer = answer
+            clock.now += SECOND
+            ask(store, "m", 4, 5)
+    with gn.Store(tmp_path, clock=clock) as store:
+        report = store.verify("m")
+        assert (report.rows, report.mismatches) == (4, 0)
+        spine = [{"user": 4, "event_timestamp": T + SECOND}, {"user": 4, "event_timestamp": T + 2 * SECOND}]
+        held = store.get_historical_features(spine, "m", as_of="served").to_polars()
+        assert held["score"].to_list() == [2.0, -1.0]

@@ -63,6 +63,11 @@ class Server:
     def url(self) -> str:
         return self._url.format(port=self.port)
 
+    @property
+    def pid(self) -> int:
+        """Of the program; 0 before it was started."""
+        return self._pid
+
     def start(self) -> None:
         """Start, for the first time or again on the same port, and return when it answers.
 

@@ -179,7 +179,7 @@ def compute(project: Project, question: Question) -> Computed:
             values.update(labelled.values)
             continue
         unready: Sequence[NDArray[np.bool_]] = ()
-        if question.as_of == "served" and (not question.again or cut_name(job) in question.cuts):
+        if _by_journal(question, job):
             held, reading = answer_served(project, question, job)
             found, unready = held.answer, () if question.again else held.unready
         else:
@@ -201,6 +201,13 @@ def compute(project: Project, question: Question) -> Computed:
     done.seconds = elapsed()
     emit(Retrieved(len(question.spine), len(features), done.seconds))
     return done
+
+
+def _by_journal(question: Question, job: Job) -> bool:
+    """Whether the journal must tell what was served. Of an external source the rows themselves are what was served."""
+    if question.as_of != "served" or job.group.external is not None:
+        return False
+    return not question.again or cut_name(job) in question.cuts
 
 
 def leaks(project: Project, question: Question) -> list[str]:
