@@ -73,3 +73,15 @@ def test_a_call_that_fails_is_told_with_its_error_and_still_raises() -> None:
             store.load(TABLE, broken())
 
     assert heard(load) == [("load", 1, "ZeroDivisionError")]
+
+
+def test_a_call_from_where_an_error_is_handled_is_none_that_failed() -> None:
+    store = MeteredStore(MemoryStore())
+
+    def look() -> None:
+        try:
+            raise ZeroDivisionError
+        except ZeroDivisionError:
+            store.get_meta("a")
+
+    assert heard(look) == [("get_meta", 0, "")]
