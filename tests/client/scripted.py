@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import ssl
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -60,8 +61,8 @@ class Scripted:
 
 
 @contextmanager
-def scripted(*replies: Reply) -> Iterator[Scripted]:
-    """A server that gives these replies in turn, and the last one for ever."""
+def scripted(*replies: Reply, context: ssl.SSLContext | None = None) -> Iterator[Scripted]:
+    """A server that gives these replies in turn, and the last one for ever. `context`: it speaks TLS."""
     left = list(replies)
     lock = threading.Lock()
 
@@ -103,7 +104,9 @@ def scripted(*replies: Reply) -> Iterator[Scripted]:
             pass  # a client that went away is what some tests are about
 
     with Server(("127.0.0.1", 0), Handler) as http:
-        server = Scripted(f"http://127.0.0.1:{http.server_address[1]}")
+        if context is not None:
+            http.socket = context.wrap_socket(http.socket, server_side=True, do_handshake_on_connect=False)
+        server = Scripted(f"{'http' if context is None else 'https'}://127.0.0.1:{http.server_address[1]}")
         thread = threading.Thread(target=http.serve_forever, kwargs={"poll_interval": 0.02})
         thread.start()
         try:
