@@ -79,13 +79,7 @@ class Questions:
 
     def allowed(self, principal: Principal, features: str | list[str], full_names: bool) -> Question:
         """The same, for somebody who may read it all. Raises: Denied, for what he may not."""
-        if principal.open:
-            return self.find(features, full_names)
-        with principal.asking("read", features):
-            question = self.find(features, full_names)
-        behind = f"the service `{features}`" if isinstance(features, str) else None
-        principal.require("read", question.reads, outputs=question.outputs, behind=behind)
-        return question
+        return principal.reading(features, lambda: self.find(features, full_names))
 
     def prepare(self, snapshot: Snapshot) -> tuple[int, dict[Address, Question]]:
         """What will be known by a revision: all its services, and what was asked for so far. May take long.

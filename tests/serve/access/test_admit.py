@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 import time
 from pathlib import Path
 
@@ -29,6 +30,13 @@ def features(*names):
     return {"features": list(names), "entities": ENTITIES, "at": AT}
 
 
+VISITS = """
+visits = gn.FeatureGroup(
+    "visits", entity=customer, timestamp="at", features=[gn.count(windows=["1d"], name="visits")]
+)
+"""
+
+
 @pytest.fixture(scope="module")
 def project(tmp_path_factory):
     """The shop, with `large` of the last order tagged as telling of persons, and an issuer in gnomon.toml."""
@@ -38,7 +46,7 @@ def project(tmp_path_factory):
     text = file.read_text()
     tagged = text.replace('expr="amount > 100"', 'expr="amount > 100", tags={"pii": "yes"}')
     assert tagged != text
-    file.write_text(tagged)
+    file.write_text(tagged + VISITS)
     assert main(["apply", "-m", "tagged", "--project", str(folder), "--json"]) == 0
     return folder
 
@@ -65,6 +73,7 @@ def keys(registry):
         "some": ["reader:spending"],
         "more": ["reader", "pii:last_order"],
         "doomed": ["reader:spending"],
+        "pusher": ["writer:visits"],
     }
     return {name: create_key(registry, Grants.read(texts), name=name) for name, texts in grants.items()}
 
@@ -127,10 +136,90 @@ def test_what_is_missing_is_named_and_nothing_else(server, keys):
     told = asked(server, MODEL, made)
     assert told.status == 403
     assert b"last_order" not in told.body
-    told = asked(server, MODEL | {"service": "shop_modell"}, made)
-    assert (told.status, b"shop_model`" in told.body) == (404, False)
-    told = asked(server, MODEL | {"service": "last_order"}, made)
-    assert (told.status, b"category" in told.body) == (404, False)
+    errors = [
+        asked(server, MODEL | {"service": name}, made) for name in ("shop_model", "nothing", "last_order")
+    ]
+    assert [told.status for told in errors] == [403] * 3
+    assert len({told.json["detail"].partition("` ")[2] for told in errors}) == 1
+
+
+def test_registry_shows_what_stands_behind_the_groups_that_may_be_read(server, keys):
+    def names(path, made):
+        got = ask(server.url, f"/v1/{path}", headers=bearer(keys[made].key)).json
+        return {one["name"].partition("@")[0] for one in got.get("objects", got.get("features"))}
+
+    assert names("groups", "reader") == {"last_order", "spending", "visits"}
+    assert names("groups", "some") == {"spending"}
+    assert names("services", "some") == set()
+    assert names("on-demand", "some") == {"basket_share"}
+    assert names("sources", "some") == {"orders"}
+    assert all(name.startswith("spending") for name in names("features", "some"))
+    source = ask(server.url, "/v1/sources/orders", headers=bearer(keys["some"].key))
+    assert (source.status, b"spending" in source.body, b"last_order" in source.body) == (200, True, False)
+
+
+def test_what_may_not_be_seen_in_the_registry_is_refused_as_if_it_were_not_there(server, keys):
+    def details(*paths):
+        got = [ask(server.url, path, headers=bearer(keys["some"].key)) for path in paths]
+        assert {told.status for told in got} == {403}
+        names = ("shop_model", "last_order", "nothing")
+        return {re.sub("|".join(names), "…", told.json["detail"]) for told in got}
+
+    assert len(details("/v1/services/shop_model", "/v1/services/nothing")) == 1
+    assert len(details("/v1/services/shop_model/contract", "/v1/services/nothing/contract")) == 1
+    assert len(details("/v1/groups/last_order", "/v1/groups/nothing")) == 1
+    for path in ("/v1/registry", "/v1/registry/documents", "/v1/registry/history"):
+        assert details(path) == {"these credentials do not have `reader`"}
+
+
+def test_training_sets_and_pushes_need_grants_too(server, keys):
+    spine = [{"customer": "c07", "event_timestamp": AT}]
+
+    def train(made, *names):
+        return ask(
+            server.url,
+            "/v1/historical-features",
+            {"features": [*names], "spine": spine},
+            headers=bearer(keys[made].key),
+        )
+
+    assert train("some", "spending:idle").status == 200
+    assert (
+        train("some", "last_order:category").json["detail"]
+        == "these credentials do not have `reader:last_order`"
+    )
+    assert (
+        train("reader", "last_order:large").json["detail"] == "these credentials do not have `pii:last_order`"
+    )
+    assert train("all", "last_order:large").status == 200
+    feast = {"features": ["last_order:category"], "entities": {"customer": ["c07"]}}
+    got = ask(server.url, "/get-online-features", feast, headers=bearer(keys["some"].key))
+    assert (got.status, got.json["detail"]) == (403, "these credentials do not have `reader:last_order`")
+
+
+def test_who_pushes_what_stands_in_the_log_whether_it_was_let_in_or_not(server, keys, project):
+    rows = {"rows": [{"customer": "c07", "at": AT}]}
+
+    def push(made, name):
+        headers = bearer(keys[made].key, **{"x-request-id": f"push-{made}-{name}"})
+        return ask(server.url, f"/v1/push/{name}", rows, headers=headers)
+
+    assert push("pusher", "visits").json["accepted"] == 1
+    denied = [
+        push(made, name) for made, name in (("pusher", "spending"), ("pusher", "nothing"), ("some", "visits"))
+    ]
+    assert [told.status for told in denied] == [403] * 3
+    assert push("reader", "visits").json["detail"] == "these credentials do not have `writer:visits`"
+
+    def entries():
+        found = read_log(project / ".gnomon" / "audit", Wanted(action="write")).entries
+        return found if len(found) == 5 else None
+
+    told = {entry.request_id: entry for entry in until(entries)}
+    done = told["push-pusher-visits"]
+    assert (done.outcome, done.status, done.objects) == ("done", 200, ("visits@1",))
+    assert done.who == f"key {keys['pusher'].stored.id}"
+    assert {told[f"push-{made}"].outcome for made in ("pusher-spending", "some-visits")} == {"denied"}
 
 
 def test_what_tells_of_persons_needs_a_grant_of_its_own(server, keys):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import pytest
 
 from gnomon.errors import NotFound
@@ -87,37 +89,59 @@ def test_definition_of_what_is_pii_may_be_read_without_its_values():
 
 
 def test_group_that_was_not_named_is_not_told_but_stands_in_the_log():
-    error = refused(
-        principal("reader:weather"), "read", ["weather@1", "secret@1:x"], behind="the service `m`"
-    )
+    error = refused(principal("reader:weather"), "read", ["weather@1", "secret@1:x"], behind="`m`")
     assert "secret" not in str(error)
-    assert error.what == "the service `m` needs grants that these credentials do not have"
+    assert error.what == "`m` does not exist, or needs grants that these credentials do not have"
     assert error.why == "key 1 lacks reader:secret"
-    told = refused(principal("reader"), "read", ["people@1:email"], behind="the service `m`")
+    told = refused(principal("reader"), "read", ["people@1:email"], behind="`m`")
     assert "`pii:people`" in told.what
 
 
-def test_names_are_refused_alike_whether_they_exist_or_not():
+@dataclass
+class Found:
+    """What a question reads."""
+
+    reads: tuple[str, ...] = ()
+    outputs: tuple[str, ...] = ()
+
+
+def missing(*_):
+    raise NotFound("Feature service `x` not found", hint="did you mean `secret_model`?")
+
+
+def told(asking, features, find) -> str:
+    with pytest.raises(Denied) as raised:
+        asking.reading(features, find)
+    return str(raised.value)
+
+
+def test_features_that_are_named_are_refused_alike_whether_they_exist_or_not():
     asking = principal("reader:weather")
-    asking.require_named("read", ["weather:temp", "on_demand", "weather@2:x"])
-    errors = []
-    for name in ("people:city", "nobody:city"):
-        with pytest.raises(Denied) as raised:
-            asking.require_named("read", [name])
-        errors.append(str(raised.value).replace(name.partition(":")[0], "…"))
-    assert errors[0] == errors[1]
+    found = Found(("weather@1:temp",))
+    assert asking.reading(["weather:temp"], lambda: found) is found
+    exists = told(asking, ["weather:temp", "people:city"], lambda: Found(("people@1:city",)))
+    assert exists.replace("people", "…") == told(asking, ["nobody:city"], missing).replace("nobody", "…")
+
+
+def test_services_are_refused_alike_whether_they_exist_or_not():
+    asking = principal("reader:weather")
+    exists = told(asking, "model", lambda: Found(("weather@1:temp", "secret@1:x")))
+    assert exists == told(asking, "model", missing)
+    assert "secret" not in exists
 
 
 def test_near_names_are_told_only_to_those_who_may_read_everything():
-    def look(asking):
-        with asking.asking("read", "modell"):
-            raise NotFound("Feature service `modell` not found", hint="did you mean `secret_model`?")
-
-    with pytest.raises(NotFound) as raised:
-        look(principal("reader:weather"))
-    assert "secret" not in str(raised.value)
     with pytest.raises(NotFound, match="secret_model"):
-        look(principal("reader"))
+        principal("reader").reading("modell", missing)
+    with pytest.raises(NotFound) as raised:
+        principal("reader:weather").reading(["weather:tmp"], missing)
+    assert "secret" not in str(raised.value)
+
+
+def test_on_demand_output_is_read_with_what_stands_behind_it():
+    asking = principal("reader:weather")
+    found = Found(("weather@1:temp",), ("share@1:x",))
+    assert asking.reading(["share"], lambda: found) is found
 
 
 def test_lists_can_leave_out_what_may_not_be_seen():

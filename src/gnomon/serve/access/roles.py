@@ -7,11 +7,11 @@ A refusal names the grants that are missing for what the caller named himself, a
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import Literal
+from typing import Literal, Protocol, TypeVar
 
-from gnomon.errors import NotFound
+from gnomon.errors import NotFound, UsageError
 from gnomon.flows.access.grants import EVERYTHING, PII, Grant, Grants, Role
 from gnomon.serve.problems import Refused
 
@@ -62,6 +62,20 @@ class Policy:
         return output in self._tagged
 
 
+class Read(Protocol):
+    """What a question reads."""
+
+    @property
+    def reads(self) -> tuple[str, ...]:
+        """Features, as `name@version:feature`."""
+
+    @property
+    def outputs(self) -> tuple[str, ...]:
+        """What on-demand functions make of them, as `function@version:output`."""
+
+
+R = TypeVar("R", bound=Read)
+
 OPEN = Policy()
 """Nothing tells of persons: where nobody is asked who he is."""
 CLOSED = Policy(None)
@@ -89,6 +103,10 @@ class Principal:
     def may(self, action: Action, group: str) -> bool:
         """Whether it may do `action` with a group: for lists, which leave out what it may not see."""
         return self.grants.allow(_ROLES[action], group)
+
+    def may_everywhere(self, action: Action) -> bool:
+        """Whether it may do `action` with the whole project."""
+        return self.grants.allow(_ROLES[action])
 
     def may_somewhere(self, action: Action) -> bool:
         """Whether there is anything with which it may do `action`."""
@@ -123,33 +141,41 @@ class Principal:
         if missing:
             raise self._denied(tuple(sorted(missing)), behind)
 
-    def require_named(self, action: Action, features: str | Sequence[str]) -> None:
-        """The same of features as they are named, before anybody looks whether they exist.
+    def reading(self, features: str | Sequence[str], find: Callable[[], R]) -> R:
+        """What `find` finds of features, or of a service, as they are named, if all that it reads may be read.
 
-        Whoever may not read a group is told the same whether there is one of that name or not. Services and on-demand
-        features name no group, and are looked at when they are resolved.
+        Raises: Denied, alike for what does not exist and for what may not be seen; what `find` raises.
         """
         if self.open:
-            return
+            return find()
         named = [features] if isinstance(features, str) else features
-        groups = dict.fromkeys(name.partition(":")[0] for name in named if ":" in name)
-        self.touched.update(groups)
-        missing = self._missing(action, tuple(groups), values=False) if groups else ()
-        if missing:
-            raise self._denied(missing, None)
+        groups = tuple(dict.fromkeys(name.partition(":")[0] for name in named if ":" in name))
+        if groups:
+            self.require("read", groups, values=False)
+        # Services and on-demand features name no group: those behind them are known when they were found.
+        others = ", ".join(f"`{name}`" for name in named if ":" not in name)
+        with self.looking("read", others or None):
+            found = find()
+        self.require("read", found.reads, outputs=found.outputs, behind=others or None)
+        return found
 
     @contextmanager
-    def asking(self, action: Action, features: str | Sequence[str]) -> Iterator[None]:
-        """Around finding what is named: names that do not exist are told without others that do."""
-        self.require_named(action, features)
+    def looking(self, action: Action, behind: str | None) -> Iterator[None]:
+        """Around looking for something by its name: whoever may not see everything does not learn what is there.
+
+        Messages and hints would name what is near, or lies elsewhere under that name. `behind`: what is looked for,
+        if he might not see it; None: he may.
+        """
         try:
             yield
-        except NotFound as error:
-            if self.grants.allow(_ROLES[action]):
+        except UsageError as error:
+            if self.may_everywhere(action):
                 raise
-            # Hints and messages name what is near, or lies elsewhere under that name.
-            shown = features if isinstance(features, str) else ", ".join(features)
-            raise NotFound(f"`{shown}` cannot be found", at=error.at) from None
+            if behind is not None:
+                raise self._hidden(behind, f"{self.name}: {error.what}") from None
+            if isinstance(error, NotFound):
+                raise NotFound("something that is asked for does not exist", at=error.at) from None
+            raise
 
     def _missing(self, action: Action, refs: tuple[str, ...], values: bool) -> tuple[Grant, ...]:
         """The grants that would be needed, sorted. None for reading what no group stands behind."""
@@ -168,20 +194,23 @@ class Principal:
     def _denied(self, missing: tuple[Grant, ...], behind: str | None) -> Denied:
         told = ", ".join(f"`{grant}`" for grant in missing)
         why = f"{self.name} lacks {', '.join(map(str, missing))}"
-        hidden = behind is not None and not all(self.grants.allow("reader", grant.group) for grant in missing)
-        if hidden:
-            return Denied(
-                403,
-                "A grant is missing",
-                f"{behind} needs grants that these credentials do not have",
-                hint="whoever runs the server sees in `gnomon audit` which ones",
-                why=why,
-            )
+        if behind is not None and not all(self.grants.allow("reader", grant.group) for grant in missing):
+            return self._hidden(behind, why)
         return Denied(
             403,
             "A grant is missing",
             f"these credentials do not have {told}",
             hint="`gnomon key create` makes a key with it; for tokens, [serve.oidc.grants] says what claims allow",
+            why=why,
+        )
+
+    def _hidden(self, behind: str, why: str) -> Denied:
+        """What is told of something that may not be seen, whether it is there or not."""
+        return Denied(
+            403,
+            "A grant is missing",
+            f"{behind} does not exist, or needs grants that these credentials do not have",
+            hint="whoever runs the server sees in `gnomon audit` which ones",
             why=why,
         )
 

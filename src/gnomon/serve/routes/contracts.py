@@ -7,6 +7,7 @@ from starlette.responses import Response
 
 from gnomon.errors import UsageError
 from gnomon.flows.contract import Contract
+from gnomon.serve.access import Principal
 from gnomon.serve.openapi import JSON, Operation, Parameter
 from gnomon.serve.served import Served
 
@@ -22,8 +23,11 @@ PARAMETER = Parameter(
 
 def routes(served: Served) -> list[Operation]:
     async def contract(request: Request) -> Response:
-        made = await served.run(served.store.contract, request.path_params["name"])
-        request.state.principal.require("read", [group.name for group in made.groups])
+        principal: Principal = request.state.principal
+        name = request.path_params["name"]
+        with principal.looking("read", f"`{name}`"):
+            made = await served.run(served.store.contract, name)
+        principal.require("read", [group.name for group in made.groups], behind=f"`{name}`", values=False)
         return Response(made.to_json(), media_type=JSON, headers={"etag": f'"{made.hash}"'})
 
     return [

@@ -87,9 +87,7 @@ def _computed(
     """The training set. Raises: errors that become problems."""
     asked = wire.decode(_decoder, body) if media == JSON else asked_in(query)
     features = _chosen(asked.service, asked.features)
-    inputs = served.store.inputs(features)
-    if not principal.open:
-        principal.require("read", inputs.groups)
+    inputs = principal.reading(features, lambda: served.store.inputs(features))
     if media == JSON:
         spine = read_spine(asked.spine, {**inputs.request, **inputs.keys})
         _check_small(served, len(spine), "the spine")

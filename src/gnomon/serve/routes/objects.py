@@ -14,6 +14,7 @@ from gnomon.errors import NotFound, UsageError
 from gnomon.flows.describe import Description, describe, summaries
 from gnomon.registry.snapshot import Snapshot
 from gnomon.serve import wire
+from gnomon.serve.access import Visible
 from gnomon.serve.openapi import JSON, Handler, Operation, Parameter
 from gnomon.serve.served import Served
 from gnomon.time import show
@@ -48,7 +49,11 @@ def routes(served: Served) -> list[Operation]:
             revision = _number(request, "revision", least=0)
             snapshot = await served.run(_snapshot, served, revision)
             tag = f'"r{snapshot.revision}"'
-            headers = {"etag": tag, "cache-control": "no-cache", "gnomon-revision": str(snapshot.revision)}
+            headers = {
+                "etag": tag,
+                "cache-control": "private, no-cache",
+                "gnomon-revision": str(snapshot.revision),
+            }
             if tag in request.headers.get("if-none-match", ""):
                 return Response(status_code=304, headers=headers)
             found = await served.run(find, snapshot, request)
@@ -117,7 +122,9 @@ def _snapshot(served: Served, revision: int | None) -> Snapshot:
 
 def _lister(kind: Kind) -> Find:
     def find(snapshot: Snapshot, request: Request) -> wire.ObjectList:
-        page, after = _page(summaries(snapshot, kind), lambda one: one.name, request)
+        visible = Visible(request.state.principal, snapshot)
+        shown = [one for one in summaries(snapshot, kind) if visible.shows(kind, one.name)]
+        page, after = _page(shown, lambda one: one.name, request)
         objects = [
             wire.ObjectSummary(one.kind, one.name, one.what, one.owner, one.description) for one in page
         ]
@@ -128,18 +135,23 @@ def _lister(kind: Kind) -> Find:
 
 def _describer(kind: Kind) -> Find:
     def find(snapshot: Snapshot, request: Request) -> wire.ObjectAnswer:
-        ref = snapshot.resolve(kind, request.path_params["name"])
-        if kind == "group" and not request.state.principal.open:
-            request.state.principal.require("read", (ref,))
+        principal, name = request.state.principal, request.path_params["name"]
+        visible = Visible(principal, snapshot)
+        if kind == "group":
+            principal.require("read", (name,), values=False)
+        with principal.looking("read", f"`{name}`"):
+            ref = snapshot.resolve(kind, name)
+            if not visible.shows(kind, ref):
+                raise NotFound(f"`{ref}` is not there for everybody")
         found = next((one for one in describe(snapshot, ref) if one.kind == kind), None)
         if found is None:
             raise NotFound(f"`{ref}` is not there in revision {snapshot.revision}")
-        return _told(found)
+        return _told(found, visible)
 
     return find
 
 
-def _told(found: Description) -> wire.ObjectAnswer:
+def _told(found: Description, visible: Visible) -> wire.ObjectAnswer:
     return wire.ObjectAnswer(
         kind=found.kind,
         name=found.name,
@@ -151,15 +163,17 @@ def _told(found: Description) -> wire.ObjectAnswer:
         author=found.author,
         properties=dict(found.properties),
         features=[wire.ObjectLine(one.name, one.type, one.how, one.description) for one in found.features],
-        reads=list(found.reads),
-        used_by=list(found.used_by),
+        reads=visible.related(found.reads),
+        used_by=visible.related(found.used_by),
     )
 
 
 def _features(snapshot: Snapshot, request: Request) -> wire.FeatureList:
+    visible = Visible(request.state.principal, snapshot)
     everything = [
         wire.FeatureSummary(f"{ref}:{line.name}", line.type, line.how, line.description)
         for ref in snapshot.refs("group")
+        if visible.shows("group", ref)
         for one in describe(snapshot, ref)
         if one.kind == "group"
         for line in one.features
@@ -170,6 +184,7 @@ def _features(snapshot: Snapshot, request: Request) -> wire.FeatureList:
 
 def _history(served: Served) -> Handler:
     async def handler(request: Request) -> Response:
+        request.state.principal.require("read", ())  # a revision names whatever it changed
         limit = _limit(request)
         before = _number(request, "before", least=1)
         revisions = await served.run(served.store.registry.history)

@@ -12,6 +12,7 @@ from gnomon import interchange as values
 from gnomon.flows.acks import PushAck
 from gnomon.flows.push import Pushable
 from gnomon.serve import frames, wire
+from gnomon.serve.access import Principal
 from gnomon.serve.openapi import ARROW, JSON, PARQUET, Operation
 from gnomon.serve.served import Served
 
@@ -22,10 +23,10 @@ _encode = msgspec.json.Encoder().encode
 def routes(served: Served) -> list[Operation]:
     async def handler(request: Request) -> Response:
         source = request.path_params["source"]
-        target = await served.run(served.store.pushable, source)
-        principal = request.state.principal
-        if not principal.open:
-            principal.require("write", (target.group,))
+        principal: Principal = request.state.principal
+        with principal.looking("write", f"`{source}`"):
+            target = await served.run(served.store.pushable, source)
+        principal.require("write", (target.group,), behind=f"`{source}`")
         media = frames.media_of(dict(request.scope["headers"]))
         answer = await served.run(_push, served, target, await request.body(), media)
         return Response(_encode(answer), media_type=JSON)
