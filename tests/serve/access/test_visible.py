@@ -44,7 +44,15 @@ def test_service_is_seen_by_who_may_read_every_group_behind_it(snapshot):
 
 
 def test_related_names_are_those_of_visible_objects(snapshot):
-    names = ["orders.amount", "user_spend@1:count_1d", "profile@1:age", "profile@1.x", "basket", "model@2", "user"]
+    names = [
+        "orders.amount",
+        "user_spend@1:count_1d",
+        "profile@1:age",
+        "profile@1.x",
+        "basket",
+        "model@2",
+        "user",
+    ]
     some = Visible(Principal("key 1", Grants.read(["reader:user_spend"])), snapshot)
     assert some.related(names) == ["orders.amount", "user_spend@1:count_1d", "basket", "user"]
     assert Visible(anybody(), snapshot).related(names) == names
