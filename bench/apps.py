@@ -62,7 +62,7 @@ async def _respond(scope: Message, receive: Receive, send: Send, answer: Callabl
     while message.get("more_body", False):
         message = await receive()
         body += message.get("body", b"")
-    made = answer(body)
+    made = answer(body) if body else b""  # who has no body only looks whether somebody is there
     headers = [(b"content-type", b"application/json"), (b"content-length", b"%d" % len(made))]
     await send({"type": "http.response.start", "status": 200, "headers": headers})
     await send({"type": "http.response.body", "body": made})

@@ -125,3 +125,7 @@ def test_memory_of_a_server_is_that_of_all_its_processes():
 def test_a_side_is_told_by_its_requests_a_second():
     side = {"median": {"request_us": 500.0, "p50_us": 1.0, "p99_us": 2345.0}, "error": "", "peak_bytes": 0}
     assert _figures(side) == "2,000 requests/s, p99 2.35 ms"
+
+
+def test_an_app_answers_who_only_looks_whether_it_is_there():
+    assert ask(apps.mget, b"") == b""
