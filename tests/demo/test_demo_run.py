@@ -68,12 +68,16 @@ def test_a_fresh_process_answers_with_the_same_bits_through_a_server(project, na
     assert result.differ == 0
 
 
-def test_the_demo_agrees_only_if_every_store_does():
+def test_the_demo_agrees_only_if_every_store_the_log_and_the_server_do():
     good, bad = {"values": 9, "differ": 0}, {"values": 9, "differ": 1}
-    assert Outcome("", compared=good).agrees
-    assert Outcome("", compared=good, through={"Redis": good}).agrees
-    assert not Outcome("", compared=good, through={"Redis": good, "PostgreSQL": bad}).agrees
-    assert not Outcome("", compared=bad, through={"Redis": good}).agrees
+    sound = {"verified": {"ok": True}, "http": {"differ": []}}
+    assert Outcome("", compared=good, **sound).agrees
+    assert Outcome("", compared=good, through={"Redis": good}, **sound).agrees
+    assert not Outcome("", compared=good, through={"Redis": good, "PostgreSQL": bad}, **sound).agrees
+    assert not Outcome("", compared=bad, through={"Redis": good}, **sound).agrees
+    assert not Outcome("", compared=good, **(sound | {"verified": {"ok": False}})).agrees
+    assert not Outcome("", compared=good, **(sound | {"http": {"differ": ["temp"]}})).agrees
+    assert not Outcome("", compared=good).agrees
     assert not Outcome("").agrees
 
 

@@ -16,7 +16,7 @@ from typing import Any
 import polars as pl
 
 from gnomon.config import DEFAULT_TEXT, FILE_NAME, load
-from gnomon.demo import ask, data, model, servers
+from gnomon.demo import ask, data, model, over_http, servers
 from gnomon.demo.compare import Comparison, compare
 from gnomon.errors import GnomonError
 from gnomon.flows.apply import Plan
@@ -56,11 +56,14 @@ class Outcome:
     verified: dict[str, Any] = field(default_factory=dict)
     """Logged answers, all of those before, against what is computed again."""
 
+    http: dict[str, Any] = field(default_factory=dict)
+    """What was asked over HTTP, with what, and which features differed."""
+
     @property
     def agrees(self) -> bool:
         compared = (self.compared, *self.through.values())
-        verified = bool(self.verified.get("ok"))
-        return verified and all(one.get("differ") == 0 and one.get("values", 0) > 0 for one in compared)
+        sound = bool(self.verified.get("ok")) and self.http.get("differ") == []
+        return sound and all(one.get("differ") == 0 and one.get("values", 0) > 0 for one in compared)
 
 
 def run(folder: Path, say: Say = print) -> Outcome:
@@ -181,6 +184,27 @@ def _online(
         out.through[name] = asdict(result)
         _tell(f"through {name}: ", result, say)
     _verify(store, out, say)
+    _over_http(store, folder, asked.tail(3), out, say)
+
+
+def _over_http(store: Store, folder: Path, flights: pl.DataFrame, out: Outcome, say: Say) -> None:
+    """Ask a server about three flights, and compare with what this process answers."""
+    entities, minutes = flights.select(ask.KEYS).to_dicts(), flights["scheduled_minutes"].to_list()
+    question = {
+        "service": ask.SERVICE,
+        "entities": entities,
+        "request": {"scheduled_minutes": minutes},
+        "at": NOW.isoformat(),
+    }
+    with over_http.serving(folder) as url:
+        tool, told = over_http.ask(url, question)
+    here = store.get_online_features(ask.SERVICE, entities, request={"scheduled_minutes": minutes}, at=NOW)
+    differ = over_http.differing(told, here)
+    out.http = {"asked_with": tool, "rows": len(entities), "features": len(here.names), "differ": differ}
+    say(
+        f"\n9. `gnomon serve` answered {tool} over HTTP: {len(entities)} flights × {len(here.names)} features, "
+        f"{len(differ)} that differ from the answers here"
+    )
 
 
 def _verify(store: Store, out: Outcome, say: Say) -> None:
