@@ -115,7 +115,7 @@ def test_materialize_notes_parts_counters_and_the_table_that_answers(store: gn.S
         store.materialize()
     parts: tuple[Part, ...] = store._project.offline.parts("visits@1")
     writes = [entry for entry in entries(store, "visits@1") if entry.published is None]
-    assert sorted(name for entry in writes for name in entry.parts) == [part.name for part in parts]
+    assert sorted(name for entry in writes for name in entry.parts) == [part.etag for part in parts]
     (table,) = {entry.table for entry in entries(store, "visits@1")}
     live = read_document(store._project.online, "visits@1").live
     assert live is not None

@@ -38,8 +38,9 @@ AsOfOption = Annotated[
     str,
     typer.Option(
         "--as-of",
-        metavar="known|latest|TIME",
-        help="Which rows to see: those that could have been known then, all, or those known by a time.",
+        metavar="known|served|latest|TIME",
+        help="Which rows to see: those that could have been known then, those that were online then, all, or those "
+        "known by a time.",
     ),
 ]
 FullNamesOption = Annotated[bool, typer.Option("--full-names", help="Name features group__feature.")]

@@ -27,7 +27,7 @@ from gnomon.define.group import FeatureGroup
 from gnomon.engines.part import Answer, Spine, answer_coded
 from gnomon.engines.resolve import known_times, match_keys
 from gnomon.errors import DataError, Gone, UsageError
-from gnomon.flows.journal import Entry, hash_keys, unpack_counters
+from gnomon.flows.journal import Entry, hash_keys, name_of, unpack_counters
 from gnomon.flows.online import lane_name
 from gnomon.flows.project import Project
 from gnomon.flows.read import Origin, collect_rows, stretch
@@ -156,7 +156,7 @@ class Gathered:
         now).
         """
         now = pl.DataFrame(
-            {"name": [p.name for p in self.read], "now": [p.etag for p in self.read]},
+            {"name": [name_of(p) for p in self.read], "now": [p.etag for p in self.read]},
             schema={"name": pl.String, "now": pl.String},
         )
         told = self.writes.parts.join(self.writes.frame.select("entry", "table"), on="entry")
@@ -243,9 +243,9 @@ def _parts_of(reader: SourceReader) -> dict[Part, tuple[str, ...]]:
     for part in reader.parts():
         origins = reader.origins(part)
         if origins and len(reader.present(origins)) == len(origins):
-            found.update({origin: (origin.name,) for origin in origins})
+            found.update({origin: (name_of(origin),) for origin in origins})
         else:
-            found[part] = (part.name, *(origin.name for origin in origins))
+            found[part] = (name_of(part), *map(name_of, origins))
     return found
 
 

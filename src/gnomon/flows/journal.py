@@ -240,6 +240,11 @@ class Journal:
             self.fold(entry.group)
 
 
+def name_of(part: Part) -> str:
+    """What the journal calls a part: a file of a table by its own name, wherever the project lies now."""
+    return part.etag if part.name.endswith(f"/{part.etag}") else part.name
+
+
 def carried(reader: SourceReader, part: Part, since: int = ALWAYS, end: int = NEVER) -> dict[str, Carried]:
     """What of a part is written, under its name and under those of the parts that its rows came in."""
-    return {one.name: Carried(one.etag, since, end) for one in (part, *reader.origins(part))}
+    return {name_of(one): Carried(one.etag, since, end) for one in (part, *reader.origins(part))}

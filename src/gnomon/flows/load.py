@@ -21,7 +21,7 @@ from gnomon.columns import Words
 from gnomon.engines.resolve import known_times, markers
 from gnomon.errors import DataError, counted
 from gnomon.events import Progress, emit
-from gnomon.flows.journal import Carried, Journal, Written, carried
+from gnomon.flows.journal import Carried, Journal, Written, carried, name_of
 from gnomon.flows.online import Table
 from gnomon.flows.project import Project
 from gnomon.flows.read import Origin, collect_rows, telling
@@ -260,7 +260,7 @@ def load_rows(
     known = known_times(layout, frame, columns.words(frame[TIME]))
     keys, rows = _flat(layout, frame, known, hashes, np.arange(len(frame)))
     loaded = LoadedPiece(rows=len(frame))
-    told = {part.name: Carried(part.etag) for part in parts}
+    told = {name_of(part): Carried(part.etag) for part in parts}
     with journal.writing(layout.ref, table.identity, told, retracted=table.retracted) as written:
         _write(store, layout, table, keys, rows, loaded, written, quiet=True)
     return loaded

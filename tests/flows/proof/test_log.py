@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
+import polars as pl
 import pytest
 
 from gnomon.errors import Unavailable
-from gnomon.flows.proof.log import AnswerLog, Logged
+from gnomon.flows.proof.log import AnswerLog, Logged, Rows
 
 
 def answer(*users: int) -> Logged:
@@ -19,12 +19,21 @@ def answer(*users: int) -> Logged:
     return Logged(nothing, nothing, {}, {}, [keys], [None], np.zeros(len(users), np.int64), 0, "")
 
 
+def encode(batch: list[Logged]) -> list[Rows]:
+    """A row an entity, with its key."""
+    return [("t", pl.DataFrame({"user": [int(k) for one in batch for k in one.names[0]]}))]
+
+
+def count(rows: list[Rows]) -> int:
+    return sum(len(frame) for _, frame in rows)
+
+
 def log(write: Any, **options: Any) -> AnswerLog:
-    return AnswerLog(write, **{"sample": 1.0, "every": 3600.0, "buffer": 100, **options})
+    return AnswerLog(encode, write, **{"sample": 1.0, "every": 3600.0, "buffer": 100, **options})
 
 
 def test_a_full_buffer_drops_and_counts() -> None:
-    one = log(len, buffer=3)
+    one = log(count, buffer=3)
     for user in range(5):
         one.put(answer(user))
     one.close()
@@ -32,27 +41,26 @@ def test_a_full_buffer_drops_and_counts() -> None:
 
 
 def test_what_waits_is_written_at_the_end() -> None:
-    written: list[Logged] = []
+    written: list[int] = []
 
-    def write(batch: Sequence[Logged]) -> int:
-        written.extend(batch)
-        return len(batch)
+    def write(rows: list[Rows]) -> int:
+        written.extend(user for _, frame in rows for user in frame["user"])
+        return count(rows)
 
     one = log(write)
-    given = [answer(user) for user in range(10)]
-    for each in given:
-        one.put(each)
+    for user in range(10):
+        one.put(answer(user))
     one.close()
-    assert written == given
+    assert written == list(range(10))
     one.close()
 
 
 def test_a_thread_writes_beside() -> None:
     done = threading.Event()
 
-    def write(batch: Sequence[Logged]) -> int:
+    def write(rows: list[Rows]) -> int:
         done.set()
-        return len(batch)
+        return count(rows)
 
     one = log(write, every=0.01)
     one.put(answer(1))
@@ -61,7 +69,7 @@ def test_a_thread_writes_beside() -> None:
 
 
 def test_who_cannot_write_fails_nobody(caplog: pytest.LogCaptureFixture) -> None:
-    def write(batch: Sequence[Logged]) -> int:
+    def write(rows: list[Rows]) -> int:
         raise Unavailable("the bucket is away")
 
     one = log(write)
@@ -72,7 +80,7 @@ def test_who_cannot_write_fails_nobody(caplog: pytest.LogCaptureFixture) -> None
 
 
 def test_one_entity_is_always_in_the_sample_or_never() -> None:
-    one = log(len, sample=0.25)
+    one = log(count, sample=0.25)
     chosen = {user for user in range(4000) if one.is_sampled([[str(user).encode()]], 0)}
     assert 800 < len(chosen) < 1200
     for _ in range(2):
@@ -84,10 +92,27 @@ def test_one_entity_is_always_in_the_sample_or_never() -> None:
 
 
 def test_an_answer_about_many_is_kept_if_any_is_in_the_sample() -> None:
-    one = log(len, sample=0.25)
+    one = log(count, sample=0.25)
     inside = next(u for u in range(100) if one.is_sampled([[str(u).encode()]], 0))
     outside = next(u for u in range(100) if not one.is_sampled([[str(u).encode()]], 0))
     one.put(answer(outside))
     one.put(answer(outside, inside))
     assert len(one._waiting) == 1
     one.close()
+
+
+def test_many_that_wait_are_made_columns_before_they_are_written() -> None:
+    """A thousand answers as they are would keep the garbage collector busy."""
+    made = threading.Event()
+
+    def columns(batch: list[Logged]) -> list[Rows]:
+        made.set()
+        return encode(batch)
+
+    one = AnswerLog(columns, count, sample=1.0, every=3600.0, buffer=10_000)
+    for user in range(1000):
+        one.put(answer(user))
+    assert made.wait(10)
+    assert one.counts.answers == 0
+    one.close()
+    assert one.counts.answers == 1000

@@ -28,7 +28,7 @@ from gnomon.flows.answer import states_of
 from gnomon.flows.compiled import Compiled
 from gnomon.flows.fields import needed_fields
 from gnomon.flows.project import Project
-from gnomon.flows.proof.log import AnswerLog, Logged
+from gnomon.flows.proof.log import AnswerLog, Logged, Rows
 from gnomon.flows.request import Request, resolve_request, served
 from gnomon.kernels._jit import kernel_key
 from gnomon.online.index import is_index, tail_of
@@ -118,20 +118,28 @@ class AnswerTables:
         self.store = store
         self._told: dict[int, str] = {}
 
-    def write(self, log: AnswerLog, batch: Sequence[Logged]) -> int:
-        """Write answers of services; return how many rows. Raises: Unavailable."""
+    def encode(self, log: AnswerLog, batch: Sequence[Logged]) -> list[Rows]:
+        """Answers of services as rows for tables. Raises: what reading the registry raises."""
         groups: dict[tuple[int, int], list[Logged]] = {}
         for one in batch:
             groups.setdefault((id(one.compiled), one.seen // DAY), []).append(one)
-        rows = 0
+        made = []
         for (_, day), of_one in groups.items():
-            compiled = of_one[0].compiled
-            frame = encode(of_one, self._definitions(compiled.request))
+            request = of_one[0].compiled.request
+            frame = encode(of_one, self._definitions(request))
             frame = frame if log.takes_all else frame.filter(_sampled(log, of_one))
             if len(frame):
-                self.store.append(table_name(compiled.request.label, day), frame)
-                rows += len(frame)
-        return rows
+                made.append((table_name(request.label, day), frame))
+        return made
+
+    def write(self, rows: Sequence[Rows]) -> int:
+        """Append rows to their tables, and return how many. Raises: Unavailable."""
+        alike: dict[tuple[str, str], list[pl.DataFrame]] = {}
+        for table, frame in rows:
+            alike.setdefault((table, repr(frame.schema)), []).append(frame)
+        for (table, _), frames in alike.items():
+            self.store.append(table, pl.concat(frames))
+        return sum(len(frame) for _, frame in rows)
 
     def _definitions(self, request: Request) -> str:
         found = self._told.get(request.revision)

@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from zlib import crc32
 
 import numpy as np
+import polars as pl
 from numpy.typing import NDArray
 
 from gnomon.errors import GnomonError
@@ -23,12 +24,14 @@ from gnomon.flows.answer import OnlineFeatures
 from gnomon.flows.compiled import Compiled
 from gnomon.flows.fields import Fields
 from gnomon.flows.question import Columns
+from gnomon.time import monotonic
 
 REQUEST_ID: ContextVar[str] = ContextVar("gnomon_request_id", default="")
 """What the request is called that is being answered: set by a server, and logged with the answer."""
 
 _log = logging.getLogger(__name__)
 _ALL = 1 << 32
+_CHUNK = 256
 
 
 @dataclass(slots=True, eq=False)
@@ -61,22 +64,31 @@ class Counts:
     """Rows that could not be written."""
 
 
-Write = Callable[[list[Logged]], int]
-"""Writes answers, and returns how many rows."""
+Rows = tuple[str, pl.DataFrame]
+"""A table, and rows for it."""
+Encode = Callable[[list[Logged]], list[Rows]]
+Write = Callable[[list[Rows]], int]
+"""Writes rows, and returns how many."""
 
 
 class AnswerLog:
-    """The buffer and the thread that empties it. Thread-safe."""
+    """The buffer and the thread that empties it. Thread-safe.
 
-    def __init__(self, write: Write, *, sample: float, every: float, buffer: int) -> None:
+    Answers are made columns as soon as some hundred wait: kept as they are, with all that they refer to, they would
+    give the garbage collector more to do than answering is.
+    """
+
+    def __init__(self, encode: Encode, write: Write, *, sample: float, every: float, buffer: int) -> None:
         """`sample`: the share of entities, 0 to 1; `every`: seconds between writes; `buffer`: answers that may wait."""
         self.counts = Counts()
+        self._encode = encode
         self._write = write
         self._below = round(sample * _ALL)
         self._every = every
         self._size = buffer
         self._waiting: deque[Logged] = deque()
-        self._writing = threading.Lock()
+        self._made: list[Rows] = []
+        self._working = threading.Lock()
         self._wake = threading.Event()
         self._closed = False
         self._thread: threading.Thread | None = None
@@ -91,6 +103,8 @@ class AnswerLog:
         self._waiting.append(answer)
         if self._thread is None:
             self._start()
+        if len(self._waiting) >= _CHUNK and not self._wake.is_set():
+            self._wake.set()
 
     @property
     def takes_all(self) -> bool:
@@ -106,16 +120,12 @@ class AnswerLog:
 
     def flush(self) -> None:
         """Write what waits, and return when it is written."""
-        with self._writing:
-            batch = [self._waiting.popleft() for _ in range(len(self._waiting))]
-            if not batch:
-                return
-            try:
-                self.counts.answers += self._write(batch)
-            except (GnomonError, OSError) as error:
-                # Answers go on whatever becomes of their log.
-                self.counts.failed += sum(len(one.t) for one in batch)
-                _log.error("%d answers could not be logged: %s", len(batch), error)
+        with self._working:
+            self._take()
+            rows, self._made = self._made, []
+            if rows:
+                n = sum(len(frame) for _, frame in rows)
+                self._guarded(lambda: self._store(rows), n)
 
     def close(self) -> None:
         """Write what waits, and let the thread end."""
@@ -125,13 +135,37 @@ class AnswerLog:
             self._thread.join()
         self.flush()
 
+    def _take(self) -> None:
+        """Make columns of the answers that wait."""
+        batch = [self._waiting.popleft() for _ in range(len(self._waiting))]
+        if batch:
+            self._guarded(lambda: self._made.extend(self._encode(batch)), sum(len(one.t) for one in batch))
+
+    def _store(self, rows: list[Rows]) -> None:
+        self.counts.answers += self._write(rows)
+
+    def _guarded(self, step: Callable[[], None], rows: int) -> None:
+        """Do a step whose failure is counted: answers go on whatever becomes of their log."""
+        try:
+            step()
+        except (GnomonError, OSError, pl.exceptions.PolarsError) as error:
+            self.counts.failed += rows
+            _log.error("%d answers could not be logged: %s", rows, error)
+
     def _start(self) -> None:
-        with self._writing:
+        with self._working:
             if self._thread is None and not self._closed:
                 self._thread = threading.Thread(target=self._run, name="gnomon-answers", daemon=True)
                 self._thread.start()
 
     def _run(self) -> None:
+        due = monotonic() + self._every
         while not self._closed:
-            self._wake.wait(self._every)
-            self.flush()
+            self._wake.wait(max(0.0, due - monotonic()))
+            self._wake.clear()
+            if monotonic() >= due:
+                self.flush()
+                due = monotonic() + self._every
+            else:
+                with self._working:
+                    self._take()

@@ -9,7 +9,7 @@ from gnomon.abc.offline import OfflineStore
 from gnomon.config import FILE_NAME
 from gnomon.flows.project import Project
 from gnomon.flows.proof.answers import Answers, AnswerTables, read_answers, remove_answers
-from gnomon.flows.proof.log import AnswerLog, Logged
+from gnomon.flows.proof.log import AnswerLog
 from gnomon.flows.proof.report import ConsistencyReport
 from gnomon.flows.proof.settings import LogSettings, read_log_settings
 from gnomon.flows.proof.verify import verify
@@ -37,6 +37,10 @@ class Proof:
         )
         return store
 
+    @cached_property
+    def _tables(self) -> AnswerTables:
+        return AnswerTables(self.project, self.store)
+
     def read(self, service: str, *, start: int = ALWAYS, end: int = NEVER) -> list[Answers]:
         """What was logged of a service (`name@version`) in [start, end), with what still waited in this process."""
         if self.log is not None:
@@ -63,14 +67,12 @@ class Proof:
         sample = default if self.settings.sample is None else self.settings.sample
         if sample <= 0 or self.log is not None:
             return self.log
-        tables: list[AnswerTables] = []
-
-        def write(batch: list[Logged]) -> int:
-            # Made by the first batch: to log costs nothing where nobody asks.
-            if not tables:
-                tables.append(AnswerTables(self.project, self.store))
-            return tables[0].write(log, batch)
-
-        log = AnswerLog(write, sample=sample, every=self.settings.every / SECOND, buffer=self.settings.buffer)
+        log = AnswerLog(
+            lambda batch: self._tables.encode(log, batch),
+            self._tables.write,
+            sample=sample,
+            every=self.settings.every / SECOND,
+            buffer=self.settings.buffer,
+        )
         self.project.log = log
         return log
