@@ -39,12 +39,13 @@ def test_answers_of_all_workers_are_logged_when_the_server_ends_and_verify(folde
     with gn.Store(folder) as store:
         logged = store.answers("shop_model")
         report = store.verify("shop_model")
-    single = logged.filter(logged["request_id"] != "many").sort("request_id")
+    # Workers ask for what they make ready, too: without a request's id.
+    single = logged.filter(logged["request_id"].str.starts_with("ask-")).sort("request_id")
     assert single["request_id"].to_list() == [f"ask-{name}" for name in asked]
     assert single["customer"].to_list() == asked
-    assert len(logged) == 20 + 400
+    assert len(logged.filter(logged["request_id"] != "")) == 20 + 400
     assert report.ok, str(report)
-    assert report.rows == 420
+    assert report.rows == len(logged)
 
 
 def test_a_server_logs_a_share_by_itself(tmp_path: Path) -> None:
