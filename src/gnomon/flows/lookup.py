@@ -47,8 +47,10 @@ def lookup(
     request: Any,
     at: Any,
     recompile: Callable[[], Compiled],
+    *,
+    logged: bool = True,
 ) -> OnlineFeatures:
-    """Answer. Raises: UsageError or DataError for questions that cannot be right; HorizonError for a t too
+    """Answer; `logged`: for somebody, so that it goes into the answer log. Raises: UsageError or DataError for questions that cannot be right; HorizonError for a t too
     old.
     """
     store = project.online
@@ -82,7 +84,7 @@ def lookup(
                     # A hot key was written, or its table has gone, while its leaves were read.
                     continue
                 found = _gather(compiled, answered, fields, t, n)
-                if project.log is not None and compiled.request.of_service:
+                if logged and project.log is not None and compiled.request.of_service:
                     _note(
                         project.log,
                         found,

@@ -39,7 +39,7 @@ def warm(project: Project, compiled: Compiled) -> None:
     request = {name: _some(dtype) for name, dtype in inputs.request.items()}
     for n in (1, 2):
         with suppress(GnomonError):
-            lookup(project, compiled, [entity] * n, request or None, None, lambda: compiled)
+            lookup(project, compiled, [entity] * n, request or None, None, lambda: compiled, logged=False)
 
 
 def _some(dtype: DType) -> Any:
