@@ -50,8 +50,9 @@ def lookup(
     *,
     logged: bool = True,
 ) -> OnlineFeatures:
-    """Answer; `logged`: for somebody, so that it goes into the answer log. Raises: UsageError or DataError for questions that cannot be right; HorizonError for a t too
-    old.
+    """Answer. `logged`: for somebody, so that it goes into the answer log.
+
+    Raises: UsageError or DataError for questions that cannot be right; HorizonError for a t too old.
     """
     store = project.online
     keys, n = key_columns(entities, compiled.keys)
