@@ -35,6 +35,10 @@ BROAD: dict[tuple[str, str], str] = {
     ): "the edge of a thread: what could not be committed is tried again",
     ("flows/hands.py", "Hands._run"): "whatever a call raises is raised again by the one who waits for it",
     ("serve/app.py", "App._answered"): "the last place where a mistake of ours can become an answer",
+    (
+        "serve/served.py",
+        "Served._look_for_ever",
+    ): "the edge of a task: the old revision is answered by, and the next look comes",
     ("flows/ondemand.py", "call"): "a user's function: its error is that of its values",
 }
 """(module, function) that may catch everything → why. A flow's edge, a listener's call, a user's function."""

@@ -1,15 +1,17 @@
-"""The access log: a line of JSON for each request, written in batches so that no request waits for it."""
+"""The access log: a line of JSON for each request, written in batches by a thread, so that no request waits for it."""
 
 from __future__ import annotations
 
-import asyncio
+import threading
 from datetime import datetime
-from typing import BinaryIO
+from io import BytesIO, RawIOBase
 
 import msgspec
 
 _EVERY = 0.2
 """Seconds between writes."""
+_LAST = 1.0
+"""Seconds that the end of a worker waits for the last lines."""
 _MOST = 10_000
 """Lines that are kept while nobody reads them; what comes then is counted and not written."""
 
@@ -38,41 +40,61 @@ class Line(msgspec.Struct, frozen=True, omit_defaults=True):
 
 
 class AccessLog:
-    """Keeps lines, and writes them a moment later. `stream`: unbuffered; None: nothing is logged."""
+    """Keeps lines, and has a thread write them a moment later. `stream`: unbuffered; None: nothing is logged.
 
-    def __init__(self, stream: BinaryIO | None) -> None:
+    Whoever should read the stream may have stopped: then the thread waits, and answers go on.
+    """
+
+    def __init__(self, stream: RawIOBase | BytesIO | None) -> None:
         self._stream = stream
         self._lines: list[Line] = []
         self._dropped = 0
         self._encode = msgspec.json.Encoder().encode_lines
-        self._due: asyncio.TimerHandle | None = None
+        self._state = threading.Lock()
+        self._closing = threading.Event()
+        self._thread: threading.Thread | None = None
 
     @property
     def on(self) -> bool:
         return self._stream is not None
 
     def write(self, line: Line) -> None:
-        """Tell of a request. Never waits, and never fails."""
+        """Tell of a request. Never waits for whoever reads, and never fails."""
         if self._stream is None:
             return
-        if len(self._lines) >= _MOST:
-            self._dropped += 1
-            return
-        if self._dropped:
-            line = msgspec.structs.replace(line, dropped=self._dropped)
-            self._dropped = 0
-        self._lines.append(line)
-        if self._due is None:
-            self._due = asyncio.get_running_loop().call_later(_EVERY, self.flush)
+        if self._thread is None:
+            # Begun by the first request: by then the worker is the process that it will be.
+            self._thread = threading.Thread(target=self._run, name="gnomon access log", daemon=True)
+            self._thread.start()
+        with self._state:
+            if len(self._lines) >= _MOST:
+                self._dropped += 1
+                return
+            if self._dropped:
+                line = msgspec.structs.replace(line, dropped=self._dropped)
+                self._dropped = 0
+            self._lines.append(line)
 
-    def flush(self) -> None:
-        """Write what is kept."""
-        self._due = None
-        lines, self._lines = self._lines, []
+    def close(self) -> None:
+        """Write what is kept, if it can be written within a second."""
+        self._closing.set()
+        if self._thread is not None:
+            self._thread.join(_LAST)
+
+    def _run(self) -> None:
+        while not self._closing.wait(_EVERY):
+            self._flush()
+        self._flush()
+
+    def _flush(self) -> None:
+        with self._state:
+            lines, self._lines = self._lines, []
         if lines and self._stream is not None:
+            left = memoryview(self._encode(lines))
             try:
-                self._stream.write(self._encode(lines))
-                self._stream.flush()
+                while left:
+                    left = left[self._stream.write(left) :]
             except OSError:
                 # A log that cannot be written must not stop answers; the next line that can says how many are missing.
-                self._dropped += len(lines)
+                with self._state:
+                    self._dropped += len(lines)

@@ -7,6 +7,7 @@ them; and it lets the other workers know what it has counted.
 from __future__ import annotations
 
 import asyncio
+import gc
 import logging
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -101,6 +102,9 @@ class Served:
         await self._look()
         beside = (self._look_for_ever(), self._publish(), self._sweep(), self._tell_ages())
         self._beside = [asyncio.create_task(one) for one in beside]
+        # What is here by now stays: the collector need not look at it again with every answer that waits to be logged.
+        gc.collect()
+        gc.freeze()
 
     async def stop(self) -> None:
         """Let go of everything, after the last request."""
@@ -108,7 +112,7 @@ class Served:
         for task in self._beside:
             task.cancel()
         await asyncio.gather(*self._beside, return_exceptions=True)
-        self.log.flush()
+        await asyncio.to_thread(self.log.close)
         await asyncio.to_thread(self.access.close)
         self.metrics.close()
         self._pool.shutdown(wait=False, cancel_futures=True)
@@ -117,7 +121,11 @@ class Served:
     async def _look_for_ever(self) -> None:
         while True:
             await asyncio.sleep(self.settings.look_every)
-            await self._look()
+            try:
+                await self._look()
+            except Exception:  # noqa: BLE001 - a mistake of ours or of a user's module: the old revision goes on, and so do looks
+                self.metrics.count("gnomon_reloads", "failed")
+                _log.exception("the newest revision cannot be taken over")
 
     async def _look(self) -> None:
         """Take over the newest revision, if it is another. What fails is told, and tried again at the next look."""

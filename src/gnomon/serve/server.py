@@ -15,6 +15,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from functools import partial
+from io import FileIO
 from pathlib import Path
 from typing import Any
 
@@ -105,7 +106,8 @@ def address(settings: Settings) -> str:
 def make_app(root: Path, settings: Settings, folder: Path) -> App:
     """The app of one worker, made in its process."""
     logging.config.dictConfig(_LOGGING)
-    stream = sys.stdout.buffer if settings.access_log else None
+    # Not through sys.stdout: a thread that waits in its buffer would keep the process from ending.
+    stream = FileIO(sys.stdout.fileno(), "w", closefd=False) if settings.access_log else None
     store = Store(root)
     store.log_answers(SERVER_SAMPLE)
 
