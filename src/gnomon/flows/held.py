@@ -235,6 +235,14 @@ def gather(
     )
 
 
+def blurred_until(project: Project, group: FeatureGroup, layout: Layout) -> int:
+    """The instant before which it is not known of some rows by which of several writes they came online; ALWAYS where
+    it is known of all.
+    """
+    _, blurred = _by_part(_parts_of(project.reader(group, layout)), read_writes(project, group))
+    return blurred
+
+
 def _parts_of(reader: SourceReader) -> dict[Part, tuple[str, ...]]:
     """What is to be read: parts as they were inserted, where these can still be read, with the names that their rows
     have in the journal.
@@ -470,6 +478,7 @@ __all__ = [
     "Held",
     "Writes",
     "answer_held",
+    "blurred_until",
     "gather",
     "read_writes",
     "touches",

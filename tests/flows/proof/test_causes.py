@@ -14,7 +14,7 @@ from gnomon.engines import part
 from gnomon.online import writer
 from tests.flows.proof.shop import LOGGING, fill, kinds, online_values, put_online, serve
 from tests.flows.small import HOUR, MINUTE, USER, Clock, T, visit, write
-from tests.flows.test_held import LIMIT, limit, order
+from tests.flows.test_held import LIMIT, ORDERS, limit, order
 
 
 def test_an_altered_online_value_is_found(shop: gn.Store, clock: Clock) -> None:
@@ -77,6 +77,20 @@ def test_a_lost_write_is_found_and_named(
     assert kinds(report) == ["lost write"]
     assert "the write of 1 row" in report.examples[0].why
     assert "left version 2 of the key" in report.examples[0].why
+
+
+def test_a_list_that_was_served_otherwise_is_told_as_a_list(shop: gn.Store, clock: Clock) -> None:
+    newest = gn.FeatureService("newest", features=[ORDERS["amount_last_k_1d"]])
+    shop.apply([newest])
+    fill(shop, clock)
+    shop.insert("orders", [order(9, 1, T - MINUTE, 50.0)])
+    before = online_values(shop, "orders")
+    shop.materialize()
+    put_online(shop, "orders", before)
+    clock.now += MINUTE
+    shop.get_online_features("newest", [{"user": 1}])
+    (example,) = shop.verify("newest").examples
+    assert (example.served, example.computed) == ([2.0, 1.5], [50.0, 2.0])
 
 
 def test_a_write_past_the_journal_is_found_and_named(

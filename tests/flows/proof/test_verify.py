@@ -64,6 +64,26 @@ def test_whatever_is_written_in_whatever_order(shop: gn.Store, clock: Clock, see
     assert report.rows == 72
 
 
+def test_answers_of_which_a_vacuum_took_the_proof_are_counted_and_not_compared(
+    shop: gn.Store, clock: Clock
+) -> None:
+    fill(shop, clock)
+    serve(shop)
+    shop.insert("orders", [order(4, 1, T - MINUTE, 4.0)])
+    shop.materialize()
+    clock.now += HOUR
+    serve(shop)
+    shop.optimize()
+    shop.vacuum(older_than="0s")
+    report = shop.verify("shop")
+    assert report.ok, str(report)
+    assert report.rows == 3
+    ((why, rows),) = report.not_compared.items()
+    assert rows == 3
+    assert "`orders@1`" in why
+    assert "vacuum" in why
+
+
 def test_a_sample_is_spread_and_an_interval_cuts(shop: gn.Store, clock: Clock) -> None:
     fill(shop, clock)
     for _ in range(10):

@@ -15,8 +15,9 @@ import polars as pl
 from numpy.typing import NDArray
 
 from gnomon.errors import ComputeError
+from gnomon.flows.held import TOLERANCE, blurred_until
 from gnomon.flows.project import Project
-from gnomon.flows.proof.answers import Answers
+from gnomon.flows.proof.answers import Answers, Columns
 from gnomon.flows.proof.bits import differ
 from gnomon.flows.proof.causes import Case, cause_of
 from gnomon.flows.proof.report import ConsistencyReport, Mismatch
@@ -24,7 +25,7 @@ from gnomon.flows.proof.requests import asked_again
 from gnomon.flows.proof.skew import delay_of
 from gnomon.flows.training import Question, compute
 from gnomon.online.statuses import STATUSES
-from gnomon.time import stopwatch
+from gnomon.time import ALWAYS, show, stopwatch
 
 _NOT_READY, _ERROR = STATUSES.index("NOT_READY"), STATUSES.index("ERROR")
 Flags = NDArray[np.bool_]
@@ -55,6 +56,7 @@ def _verify(project: Project, logged: Answers, report: ConsistencyReport) -> Non
     if errors:
         _put_aside(report, "a value of theirs was an ERROR", errors)
         frame = frame.filter(~failed)
+    frame = _provable(project, columns, frame, report)
     if not len(frame):
         return
     question = asked_again(columns, frame)
@@ -86,6 +88,22 @@ def _verify(project: Project, logged: Answers, report: ConsistencyReport) -> Non
             _explain(project, logged, frame, question, name, served, made, wrong, report)
 
 
+def _provable(
+    project: Project, columns: Columns, frame: pl.DataFrame, report: ConsistencyReport
+) -> pl.DataFrame:
+    """The answers of which the journal and the files still tell what the online store held."""
+    groups = {job.layout.ref: job for job in columns.request.jobs if job.group.external is None}
+    for ref, job in groups.items():
+        until = blurred_until(project, job.group, job.layout)
+        # Near that instant counters would decide, of which the writes before are not known.
+        early = frame["seen"].to_physical() < until + TOLERANCE
+        if until > ALWAYS and early.any():
+            why = f"a vacuum removed the files that told what was online of `{ref}` before {show(until)}"
+            _put_aside(report, why, int(early.sum()))
+            frame = frame.filter(~early)
+    return frame
+
+
 def _put_aside(report: ConsistencyReport, why: str, rows: int) -> None:
     report.not_compared[why] = report.not_compared.get(why, 0) + rows
 
@@ -109,7 +127,9 @@ def _explain(
     known = {example.kind for example in report.examples}
     for i in np.flatnonzero(wrong)[:_FEW].tolist():
         row = frame.row(i, named=True)
-        case = Case(project, logged, frame[i], question, i, name, served[i], made.dtype)
+        # Of a column of lists, [i] would be a series.
+        [was], [would] = served.slice(i, 1).to_list(), made.slice(i, 1).to_list()
+        case = Case(project, logged, frame[i], question, i, name, was, made.dtype)
         cause = cause_of(case)
         if cause.kind in known:
             continue
@@ -122,8 +142,8 @@ def _explain(
                 at=int(question.t[i]),
                 seen=int(cast(int, frame["seen"].to_physical()[i])),
                 request=row["request"],
-                served=served[i],
-                computed=made[i],
+                served=was,
+                computed=would,
                 why=cause.why,
             )
         )
