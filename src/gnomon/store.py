@@ -278,8 +278,7 @@ class Store:
         return materialize(
             self._project,
             layouts,
-            start=ALWAYS if start is None else argument(start, "start"),
-            end=NEVER if end is None else argument(end, "end"),
+            **_interval(start, end),
         )
 
     def backfill(
@@ -305,8 +304,7 @@ class Store:
             self._project,
             registered,
             self._project.layout(snapshot, registered),
-            start=ALWAYS if start is None else argument(start, "start"),
-            end=NEVER if end is None else argument(end, "end"),
+            **_interval(start, end),
             chunk=None if chunk is None else duration(chunk),
             workers=workers,
             dry_run=dry_run,
@@ -423,8 +421,7 @@ class Store:
         """
         found = self._proof.read(
             self._service(service),
-            start=ALWAYS if start is None else argument(start, "start"),
-            end=NEVER if end is None else argument(end, "end"),
+            **_interval(start, end),
         )
         return show_answers(found, statuses=statuses)
 
@@ -446,8 +443,7 @@ class Store:
         return self._proof.verify(
             self._service(service),
             sample=sample,
-            start=ALWAYS if start is None else argument(start, "start"),
-            end=NEVER if end is None else argument(end, "end"),
+            **_interval(start, end),
         )
 
     def regenerate(
@@ -467,8 +463,7 @@ class Store:
         """
         answers = self._proof.read(
             self._service(service),
-            start=ALWAYS if start is None else argument(start, "start"),
-            end=NEVER if end is None else argument(end, "end"),
+            **_interval(start, end),
         )
         question = regenerated(answers, self._request(features), full_names=full_names)
         return Retrieval(self._project, question)
@@ -552,6 +547,14 @@ def _keep(cache: dict[Any, Any], address: tuple[Any, ...], made: Any) -> None:
     if len(cache) > _CACHED:
         cache.clear()
     cache[address] = made
+
+
+def _interval(start: Any, end: Any) -> dict[str, int]:
+    """The arguments of [start, end), in µs: without a bound from always on, for ever."""
+    return {
+        "start": ALWAYS if start is None else argument(start, "start"),
+        "end": NEVER if end is None else argument(end, "end"),
+    }
 
 
 _CACHED = 256

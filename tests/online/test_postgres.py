@@ -15,6 +15,7 @@ from gnomon import plugins
 from gnomon.errors import Unavailable, UsageError
 from gnomon.online.postgres import PostgresStore
 from gnomon.testing.online import add_one, in_threads, number, put
+from tests.online.calls import every_call
 from tests.online.processes import in_children
 from tests.servers import Server
 
@@ -161,21 +162,8 @@ def test_a_killed_server_is_unavailable_and_the_store_recovers_with_it(
 ) -> None:
     put(store, TABLE, {b"a": number(1)})
     postgres_server.kill()
-    calls = (
-        lambda: store.read(TABLE, [b"a"]),
-        lambda: store.read_many([(TABLE, [b"a"])], "document"),
-        lambda: store.update(TABLE, [b"a"], add_one),
-        lambda: store.load(TABLE, [(b"b", b"2")]),
-        lambda: store.delete(TABLE, [b"a"]),
-        lambda: store.drop(TABLE),
-        lambda: store.swap(TABLE, "other"),
-        lambda: list(store.scan(TABLE)),
-        store.tables,
-        lambda: store.get_meta("document"),
-        lambda: store.set_meta("document", None, b"1"),
-    )
     start = time.monotonic()
-    for call in calls:
+    for call in every_call(store):
         with pytest.raises(Unavailable, match="cannot be reached") as caught:
             call()
         assert str(postgres_server.port) in str(caught.value)

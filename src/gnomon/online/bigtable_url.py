@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
-from urllib.parse import parse_qsl, urlsplit
+from urllib.parse import urlsplit
 
-from gnomon.errors import UsageError, not_found
+from gnomon.errors import UsageError
+from gnomon.online.url_options import AT, SECONDS, Reader, read_options
 
-_AT = "online.url"
 _EXAMPLE = "such as `bigtable://project/instance/gnomon`"
 
 _PROJECT = re.compile(r"[a-z][a-z0-9.:-]{4,61}[a-z0-9]")
@@ -51,8 +49,8 @@ def parse(url: str) -> Settings:
         ("a table", table or "gnomon", _TABLE),
     ):
         if not form.fullmatch(name):
-            raise UsageError(f"`{name}` is no name of {what} of Bigtable", at=_AT, hint=_EXAMPLE)
-    return Settings(parts.netloc, instance, table or "gnomon", **_options(parts.query))
+            raise UsageError(f"`{name}` is no name of {what} of Bigtable", at=AT, hint=_EXAMPLE)
+    return Settings(parts.netloc, instance, table or "gnomon", **read_options(parts.query, _OPTIONS))
 
 
 def _profile(text: str) -> str:
@@ -61,28 +59,7 @@ def _profile(text: str) -> str:
     return text
 
 
-def _seconds(text: str) -> float:
-    seconds = float(text)
-    if not 0 < seconds < 3600:
-        raise ValueError
-    return seconds
-
-
-_OPTIONS: dict[str, tuple[Callable[[str], Any], str]] = {
+_OPTIONS: dict[str, Reader] = {
     "app_profile": (_profile, "the name of a profile"),
-    "timeout": (_seconds, "seconds, more than 0 and less than 3600"),
+    "timeout": SECONDS,
 }
-"""Option → how it is read, and what it must be."""
-
-
-def _options(query: str) -> dict[str, Any]:
-    read: dict[str, Any] = {}
-    for name, text in parse_qsl(query, keep_blank_values=True):
-        if name not in _OPTIONS:
-            raise not_found("Option", name, _OPTIONS, at=_AT)
-        convert, wanted = _OPTIONS[name]
-        try:
-            read[name] = convert(text)
-        except ValueError:
-            raise UsageError(f"the option `{name}` is {wanted}, not `{text}`", at=_AT) from None
-    return read

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
-from urllib.parse import parse_qsl, urlsplit
+from urllib.parse import urlsplit
 
-from gnomon.errors import UsageError, not_found
+from gnomon.errors import UsageError
+from gnomon.online.url_options import AT, SECONDS, Reader, read_options
 
-_AT = "online.url"
 _EXAMPLE = "such as `dynamodb://gnomon?region=eu-central-1`"
 
 # A table's name has at most 255 characters; ours go on behind the prefix.
@@ -50,25 +48,25 @@ def parse(url: str) -> Settings:
         parts = urlsplit(f"//{rest}")
         port = parts.port
     except ValueError:
-        raise UsageError("the URL cannot be read", at=_AT, hint=_EXAMPLE) from None
+        raise UsageError("the URL cannot be read", at=AT, hint=_EXAMPLE) from None
     if "@" in parts.netloc:
         raise UsageError(
             "credentials are no part of the URL",
-            at=_AT,
+            at=AT,
             hint="they are found in AWS_ACCESS_KEY_ID and the like, in ~/.aws, or by the machine's role",
         )
-    options = _options(parts.query)
+    options = read_options(parts.query, _OPTIONS)
     path = parts.path.strip("/")
     prefix = parts.netloc
     if path or port is not None:
         if "endpoint" in options:
-            raise UsageError("the URL names two endpoints", at=_AT, hint=_EXAMPLE)
+            raise UsageError("the URL names two endpoints", at=AT, hint=_EXAMPLE)
         options["endpoint"], prefix = f"http://{parts.netloc}", path
     prefix = prefix or "gnomon"
     if not _PREFIX.fullmatch(prefix):
         raise UsageError(
             f"`{prefix}` cannot begin the names of tables",
-            at=_AT,
+            at=AT,
             hint="3 to 100 of the letters A to Z and a to z, digits, `_`, `.` and `-`",
         )
     return Settings(prefix, **options)
@@ -92,30 +90,9 @@ def _profile(text: str) -> str:
     return text
 
 
-def _seconds(text: str) -> float:
-    seconds = float(text)
-    if not 0 < seconds < 3600:
-        raise ValueError
-    return seconds
-
-
-_OPTIONS: dict[str, tuple[Callable[[str], Any], str]] = {
+_OPTIONS: dict[str, Reader] = {
     "region": (_region, "a region's name, such as `eu-central-1`"),
     "endpoint": (_endpoint, "a URL of http or https"),
     "profile": (_profile, "a profile's name"),
-    "timeout": (_seconds, "seconds, more than 0 and less than 3600"),
+    "timeout": SECONDS,
 }
-"""Option → how it is read, and what it must be."""
-
-
-def _options(query: str) -> dict[str, Any]:
-    read: dict[str, Any] = {}
-    for name, text in parse_qsl(query, keep_blank_values=True):
-        if name not in _OPTIONS:
-            raise not_found("Option", name, _OPTIONS, at=_AT)
-        convert, wanted = _OPTIONS[name]
-        try:
-            read[name] = convert(text)
-        except ValueError:
-            raise UsageError(f"the option `{name}` is {wanted}, not `{text}`", at=_AT) from None
-    return read

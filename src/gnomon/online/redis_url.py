@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
-from typing import Any
-from urllib.parse import SplitResult, parse_qsl, unquote, urlsplit
+from urllib.parse import SplitResult, unquote, urlsplit
 
-from gnomon.errors import UsageError, not_found
+from gnomon.errors import UsageError
+from gnomon.online.url_options import AT, SECONDS, Reader, read_options
 
 _PORT = 6379
-_AT = "online.url"
 
 SHARDS, CLUSTER_SHARDS = 1, 16
 """Parts of each table where the URL does not say, on one server and in a cluster."""
@@ -57,18 +56,18 @@ def parse(url: str, root: Path) -> Settings:
     name, _, kind = scheme.lower().partition("+")
     if kind not in ("", "cluster"):
         raise UsageError(
-            f"`{name}+{kind}` is no kind of Redis", at=_AT, hint="write `redis` or `redis+cluster`"
+            f"`{name}+{kind}` is no kind of Redis", at=AT, hint="write `redis` or `redis+cluster`"
         )
     parts = urlsplit(f"//{rest}")
     cluster = kind == "cluster"
     hosts = _hosts(parts.netloc.rpartition("@")[2])
     if len(hosts) > 1 and not cluster:
-        raise UsageError("only a cluster has several hosts", at=_AT, hint="write `redis+cluster://host,host`")
+        raise UsageError("only a cluster has several hosts", at=AT, hint="write `redis+cluster://host,host`")
     username, password = _credentials(parts)
     tls = name in ("rediss", "valkeys")
-    options = _options(parts.query, root)
+    options = read_options(parts.query, _options(root))
     if not tls and {"ca", "certificate"} & options.keys():
-        raise UsageError("`ca` and `certificate` are for TLS", at=_AT, hint="write `rediss://`")
+        raise UsageError("`ca` and `certificate` are for TLS", at=AT, hint="write `rediss://`")
     return Settings(
         hosts=hosts,
         username=username,
@@ -87,11 +86,9 @@ def _hosts(text: str) -> tuple[tuple[str, int], ...]:
             split = urlsplit(f"//{one}")
             host, port = split.hostname, split.port or _PORT
         except ValueError:
-            raise UsageError(
-                f"`{one}` is no host and port", at=_AT, hint="such as `127.0.0.1:6379`"
-            ) from None
+            raise UsageError(f"`{one}` is no host and port", at=AT, hint="such as `127.0.0.1:6379`") from None
         if not host:
-            raise UsageError("the URL names no host", at=_AT, hint="such as `redis://127.0.0.1:6379/0`")
+            raise UsageError("the URL names no host", at=AT, hint="such as `redis://127.0.0.1:6379/0`")
         found.append((host, port))
     return tuple(found)
 
@@ -109,56 +106,38 @@ def _database(path: str, cluster: bool) -> int:
         return 0
     if not (text.isascii() and text.isdigit()):
         raise UsageError(
-            f"the database `{text}` is no number", at=_AT, hint="such as `redis://127.0.0.1:6379/0`"
+            f"the database `{text}` is no number", at=AT, hint="such as `redis://127.0.0.1:6379/0`"
         )
     if cluster and int(text):
-        raise UsageError("a cluster has the database 0 only", at=_AT)
+        raise UsageError("a cluster has the database 0 only", at=AT)
     return int(text)
 
 
-def _prefix(text: str, root: Path) -> str:
+def _prefix(text: str) -> str:
     # Braces decide in a cluster where a key lies, which is our affair; spaces are no part of names people type.
     if not text or set(text) & set("{} \t\r\n"):
         raise ValueError
     return text
 
 
-def _seconds(text: str, root: Path) -> float:
-    seconds = float(text)
-    if not 0 < seconds < 3600:
-        raise ValueError
-    return seconds
-
-
-def _count(text: str, root: Path) -> int:
+def _count(text: str) -> int:
     count = int(text)
     if not 1 <= count <= 4096:
         raise ValueError
     return count
 
 
-def _file(text: str, root: Path) -> str:
+def _file(root: Path, text: str) -> str:
     return str(root / text)
 
 
-_OPTIONS: dict[str, tuple[Callable[[str, Path], Any], str]] = {
-    "prefix": (_prefix, "text without spaces and braces"),
-    "timeout": (_seconds, "seconds, more than 0 and less than 3600"),
-    "shards": (_count, "a whole number from 1 to 4096"),
-    "ca": (_file, "a path"),
-    "certificate": (_file, "a path"),
-}
-"""Option → how it is read, and what it must be."""
-
-
-def _options(query: str, root: Path) -> dict[str, Any]:
-    read: dict[str, Any] = {}
-    for name, text in parse_qsl(query, keep_blank_values=True):
-        if name not in _OPTIONS:
-            raise not_found("Option", name, _OPTIONS, at=_AT)
-        convert, wanted = _OPTIONS[name]
-        try:
-            read[name] = convert(text, root)
-        except ValueError:
-            raise UsageError(f"the option `{name}` is {wanted}, not `{text}`", at=_AT) from None
-    return read
+def _options(root: Path) -> dict[str, Reader]:
+    """What may be given. Files are those of the project's folder."""
+    file: Reader = (partial(_file, root), "a path")
+    return {
+        "prefix": (_prefix, "text without spaces and braces"),
+        "timeout": SECONDS,
+        "shards": (_count, "a whole number from 1 to 4096"),
+        "ca": file,
+        "certificate": file,
+    }
