@@ -111,7 +111,7 @@ class OnlineStoreTests:
     """Updates of one key by each of four threads; fewer where each crosses a network several times."""
     many_keys: ClassVar[int] = 20_000
     """Keys of a large table; fewer where each is a request of its own."""
-    rounds: ClassVar[int] = 150
+    rounds: ClassVar[int] = 200
     """How often writers and readers meet; less where each step is several requests."""
 
     @pytest.fixture
